@@ -1,0 +1,26 @@
+# ng_options: what every native target is compiled with. Results must not depend on the compiler's mood: no contraction of a*b+c,
+# no -march=native, no -ffast-math; instruction sets beyond the baseline are named per file.
+add_library(ng_options INTERFACE)
+target_include_directories(ng_options INTERFACE "${PROJECT_SOURCE_DIR}/native")
+
+if(MSVC)
+  target_compile_options(ng_options INTERFACE /W4 /fp:precise /utf-8 $<$<BOOL:${NG_WERROR}>:/WX>)
+else()
+  target_compile_options(ng_options INTERFACE
+    -ffp-contract=off
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+    $<$<BOOL:${NG_WERROR}>:-Werror>)
+endif()
+
+if(NG_SANITIZE)
+  target_compile_options(ng_options INTERFACE -fsanitize=${NG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_link_options(ng_options INTERFACE -fsanitize=${NG_SANITIZE})
+endif()
+
+# One native folder: ng_add_folder(gguf SOURCES file.cpp ... DEPENDS tensor). DEPENDS names the folders it may include.
+function(ng_add_folder folder)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(ng_${folder} STATIC ${arg_SOURCES})
+  list(TRANSFORM arg_DEPENDS PREPEND ng_)
+  target_link_libraries(ng_${folder} PUBLIC ng_options ${arg_DEPENDS})
+endfunction()
