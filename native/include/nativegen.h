@@ -236,6 +236,7 @@ typedef struct ng_context_stats {
     uint32_t pages_free;
     uint32_t n_sequences;
     uint64_t kv_bytes;          /* allocated for pages so far */
+    uint64_t kv_bytes_per_token; /* over all layers */
     uint64_t scratch_bytes;
     uint64_t steps;
     uint64_t rows;

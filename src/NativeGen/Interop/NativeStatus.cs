@@ -42,7 +42,7 @@ internal static unsafe class NativeStatusExtensions
         NativeStatus.DeviceUnavailable => new NativeGenException(NativeGenErrorCode.DeviceUnavailable, message),
         NativeStatus.ContextOverflow => new NativeGenException(NativeGenErrorCode.ContextOverflow, message),
         NativeStatus.Busy => new NativeGenException(NativeGenErrorCode.Busy, message),
-        NativeStatus.InvalidState => new NativeGenException(NativeGenErrorCode.InvalidRequest, message),
+        NativeStatus.InvalidState => new NativeGenException(NativeGenErrorCode.InvalidModel, message),
         NativeStatus.Internal => new NativeGenException(NativeGenErrorCode.Internal, message),
         _ => new NativeGenException(NativeGenErrorCode.Internal, $"unknown native status {(int)status}: {message}"),
     };

@@ -149,6 +149,7 @@ internal unsafe struct NgContextStats
     public uint PagesFree;
     public uint SequenceCount;
     public ulong KvBytes;
+    public ulong KvBytesPerToken;
     public ulong ScratchBytes;
     public ulong Steps;
     public ulong Rows;
