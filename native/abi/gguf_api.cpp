@@ -1,7 +1,7 @@
 // ng_gguf_* and ng_type_*: files and tensor types for inspection, without a model.
 #include "abi/guard.h"
 #include "abi/handles.h"
-#include "tensor/dtype.h"
+#include "tensor/dequantize.h"
 
 #include <cinttypes>
 
@@ -99,5 +99,20 @@ ng_status ng_type_get_info(uint32_t type, ng_type_info* info, ng_error* error) {
         info->block_bytes = traits->block_bytes;
         info->supported = traits->supported ? 1 : 0;
         copy_out(traits->name, info->name);
+    });
+}
+
+ng_status ng_type_dequantize(uint32_t type, const void* blocks, size_t bytes, float* values, size_t n, ng_error* error) {
+    return guard(error, [&] {
+        const DTypeTraits* traits = dtype_traits(type);
+        if (!traits) fail(Status::UnsupportedArchitecture, "tensor type %" PRIu32 " is unknown to this build", type);
+        if (!traits->supported) fail(Status::UnsupportedArchitecture, "tensor type %s: this build does not read its values", traits->name);
+        if (n % traits->block_elements != 0 || bytes % traits->block_bytes != 0 || n / traits->block_elements != bytes / traits->block_bytes) {
+            fail(Status::InvalidArgument, "%zu bytes do not hold %zu elements of type %s, whose blocks are %" PRIu32 " elements in %" PRIu32 " bytes", bytes, n, traits->name, traits->block_elements, traits->block_bytes);
+        }
+        if (n == 0) return;
+        require(blocks, "blocks");
+        require(values, "values");
+        dequantize(static_cast<DType>(type), blocks, values, n);
     });
 }

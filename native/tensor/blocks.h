@@ -1,6 +1,5 @@
 // Block layouts of the quantized tensor types, byte for byte as they lie in a file. Layouts are data of the format
 // (ggml-common.h, ggml authors, MIT). `d` and `m` are float16: a value is d * q, or d * q + m.
-// "q of j and j + n/2 share a byte": the low nibbles hold the first half of the block, the high nibbles the second.
 #pragma once
 #include <cstdint>
 
@@ -10,7 +9,7 @@ namespace ng {
 
 struct block_q4_0 { // d * (q - 8)
     uint16_t d;
-    uint8_t qs[16]; // q of j and j + 16 share byte j
+    uint8_t qs[16]; // byte j holds q of j (low nibble) and of j + 16 (high nibble)
 };
 static_assert(sizeof(block_q4_0) == 18);
 
@@ -67,7 +66,7 @@ static_assert(sizeof(block_q2_K) == 84);
 struct block_q3_K { // 16 sub-blocks of 16: d * (scale - 32) * (q - 4)
     uint8_t hmask[32];  // bit 4 * h + s of byte l is bit 2 of q of 128 * h + 32 * s + l
     uint8_t qs[64];     // low two bits, as in q2_K
-    uint8_t scales[12]; // 16 scales of 6 bits: low nibbles in bytes 0-7, high bits in 8-11
+    uint8_t scales[12]; // 16 scales of 6 bits: see scale_q3_K
     uint16_t d;
 };
 static_assert(sizeof(block_q3_K) == 110);
@@ -75,7 +74,7 @@ static_assert(sizeof(block_q3_K) == 110);
 struct block_q4_K { // 8 sub-blocks of 32: d * scale * q - dmin * min
     uint16_t d;
     uint16_t dmin;
-    uint8_t scales[12]; // 8 scales and 8 mins of 6 bits: see scale_min_k4 in dequantize.cpp
+    uint8_t scales[12]; // 8 scales and 8 mins of 6 bits: see scale_min_k4
     uint8_t qs[128];    // byte 32 * p + l holds q of 64 * p + l (low) and 64 * p + 32 + l (high)
 };
 static_assert(sizeof(block_q4_K) == 144);
@@ -104,6 +103,33 @@ struct block_iq4_xs { // 8 sub-blocks of 32: d * (scale - 32) * kvalues_iq4nl[q]
     uint8_t qs[128];     // 16 bytes per sub-block, as in iq4_nl
 };
 static_assert(sizeof(block_iq4_xs) == 136);
+
+// ---- what several readers of the K blocks need (static: see half.h) ----
+
+// Scale i of a q3_K block, 0 to 63.
+static inline int scale_q3_K(const uint8_t scales[12], int i) {
+    const int low = i < 8 ? scales[i] & 15 : scales[i - 8] >> 4;
+    const int high = (scales[8 + i % 4] >> (2 * (i / 4))) & 3;
+    return low | (high << 4);
+}
+
+// Scale and min of sub-block i of a q4_K or q5_K block, 0 to 63.
+static inline void scale_min_k4(const uint8_t scales[12], int i, int& scale, int& min) {
+    if (i < 4) {
+        scale = scales[i] & 63;
+        min = scales[i + 4] & 63;
+    } else {
+        scale = (scales[i + 4] & 15) | ((scales[i - 4] >> 6) << 4);
+        min = (scales[i + 4] >> 4) | ((scales[i] >> 6) << 4);
+    }
+}
+
+// Scale i of an iq4_xs block, 0 to 63.
+static inline int scale_iq4_xs(const block_iq4_xs& block, int i) {
+    const int low = (block.scales_l[i / 2] >> (4 * (i % 2))) & 15;
+    const int high = (block.scales_h >> (2 * i)) & 3;
+    return low | (high << 4);
+}
 
 // Code books (ggml-common.h, ggml authors, MIT).
 inline constexpr int8_t kvalues_iq4nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};

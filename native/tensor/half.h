@@ -1,4 +1,5 @@
 // float16, bfloat16 and e8m0 <-> float32, one value at a time, in integer arithmetic: the same bits on every machine.
+// Static, so that kernels compiled for one instruction set never lend their copy to the rest of the library.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -6,7 +7,7 @@
 namespace ng {
 
 // Exact. A NaN stays a NaN with its payload, made quiet, as the F16C instructions do.
-inline float f16_to_f32(uint16_t h) {
+static inline float f16_to_f32(uint16_t h) {
     const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
     const uint32_t exponent = (h >> 10) & 0x1fu;
     const uint32_t mantissa = h & 0x3ffu;
@@ -17,7 +18,7 @@ inline float f16_to_f32(uint16_t h) {
 }
 
 // Rounds to nearest, ties to even; beyond 65504 + half a step becomes infinity.
-inline uint16_t f32_to_f16(float f) {
+static inline uint16_t f32_to_f16(float f) {
     const uint32_t bits = std::bit_cast<uint32_t>(f);
     const uint32_t sign = (bits >> 16) & 0x8000u;
     const uint32_t magnitude = bits & 0x7fffffffu;
@@ -35,17 +36,17 @@ inline uint16_t f32_to_f16(float f) {
     return static_cast<uint16_t>(sign | ((significand + (1u << (shift - 1)) - 1u + odd) >> shift));
 }
 
-inline float bf16_to_f32(uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); }
+static inline float bf16_to_f32(uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); }
 
 // Rounds to nearest, ties to even.
-inline uint16_t f32_to_bf16(float f) {
+static inline uint16_t f32_to_bf16(float f) {
     const uint32_t bits = std::bit_cast<uint32_t>(f);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u); // NaN, made quiet
     return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 // Half the e8m0 scale: 2^(e - 128), to go with code books that hold twice the FP4 values.
-inline float e8m0_half_to_f32(uint8_t e) {
+static inline float e8m0_half_to_f32(uint8_t e) {
     return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23);
 }
 
