@@ -20,7 +20,7 @@ public:
             mix(word);
         }
         uint64_t tail = 0;
-        std::memcpy(&tail, bytes + i, n - i);
+        if (i < n) std::memcpy(&tail, bytes + i, n - i);
         mix(tail);
         mix(n);
     }

@@ -30,8 +30,9 @@ FilePages FilePages::read(const InputFile& file, Task* task) {
     pages.size_ = file.size();
     for (uint64_t at = 0; at < file.size(); at += chunk) {
         throw_if_cancelled(task);
-        file.read(at, pages.data_ + at, static_cast<size_t>(std::min(chunk, file.size() - at)));
-        if (task) task->progress.store(static_cast<float>(static_cast<double>(at) / static_cast<double>(file.size())), std::memory_order_relaxed);
+        const uint64_t n = std::min(chunk, file.size() - at);
+        file.read(at, pages.data_ + at, n);
+        if (task) task->progress.store(static_cast<float>(static_cast<double>(at + n) / static_cast<double>(file.size())), std::memory_order_relaxed);
     }
     return pages;
 }
