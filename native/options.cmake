@@ -9,6 +9,7 @@ else()
   target_compile_options(ng_options INTERFACE
     -ffp-contract=off
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # gcc 12 alarms falsely on std::string + (its bug 105329)
     $<$<BOOL:${NG_WERROR}>:-Werror>)
 endif()
 

@@ -1,0 +1,25 @@
+// Where the rows of one step find their keys and values: page tables, grouped by sequence. Made by runtime/kv_cache, read by a device.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ng::backend {
+
+// Rows of one sequence, in the order of their positions.
+struct KvSequence {
+    std::span<void* const> pages;         // page p holds positions 64 p to 64 p + 63, all layers
+    std::span<const uint32_t> rows;       // batch rows; row i is at position first_position + i
+    uint32_t first_position;
+};
+
+struct KvStep {
+    std::span<const KvSequence> sequences;
+    std::span<const int32_t> positions;   // of every batch row
+    bool f16;
+    // Byte offsets of a layer's keys and values within a page. K: [n_head_kv][d_k][64], V: [n_head_kv][64][d_v].
+    std::span<const uint64_t> k_offsets;
+    std::span<const uint64_t> v_offsets;
+};
+
+}  // namespace ng::backend

@@ -1,0 +1,111 @@
+// Attention of a step: new keys and values go to their pages first, then every (sequence, KV head, group of rows) is one unit of work.
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/cpu_device.h"
+
+namespace ng::cpu {
+namespace {
+
+constexpr size_t max_unit_macs = 24 << 20;  // under 5 ms with vectors
+
+float* row_of(backend::Buffer buffer, size_t row) { return static_cast<float*>(buffer.data) + row * buffer.n_cols; }
+
+template <class T>
+void write_row(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t slot) {
+    for (uint32_t i = 0; i < a.n_head_kv * a.d_k; ++i) k_page[size_t{i} * page_tokens + slot] = k[i];
+    for (uint32_t head = 0; head < a.n_head_kv; ++head)
+        std::memcpy(v_page + (size_t{head} * page_tokens + slot) * a.d_v, v + size_t{head} * a.d_v, a.d_v * sizeof(T));
+}
+
+}  // namespace
+
+void CpuOps::write_kv(const backend::Attention& a, const backend::KvStep& kv, backend::Buffer k, backend::Buffer v) {
+    for (const backend::KvSequence& sequence : kv.sequences) {
+        const auto n = static_cast<uint32_t>(sequence.rows.size());
+        const auto write = [&](uint32_t i, uint32_t thread) {
+            const uint32_t position = sequence.first_position + i, row = sequence.rows[i];
+            auto* const page = static_cast<uint8_t*>(sequence.pages[position / page_tokens]);
+            uint8_t *const k_page = page + kv.k_offsets[a.layer], *const v_page = page + kv.v_offsets[a.layer];
+            const uint32_t slot = position % page_tokens;
+            if (!kv.f16) {
+                write_row(a, row_of(k, row), row_of(v, row), reinterpret_cast<float*>(k_page), reinterpret_cast<float*>(v_page), slot);
+                return;
+            }
+            auto* const halves = reinterpret_cast<uint16_t*>(scratch_ + thread * scratch_stride_);
+            kernels_.to_f16(row_of(k, row), halves, k.n_cols);
+            kernels_.to_f16(row_of(v, row), halves + k.n_cols, v.n_cols);
+            write_row(a, halves, halves + k.n_cols, reinterpret_cast<uint16_t*>(k_page), reinterpret_cast<uint16_t*>(v_page), slot);
+        };
+        constexpr uint32_t rows_per_unit = 16;
+        if (n <= rows_per_unit)
+            for (uint32_t i = 0; i < n; ++i) write(i, 0);
+        else
+            team_->for_each((n + rows_per_unit - 1) / rows_per_unit, [&](uint32_t unit, uint32_t thread) {
+                for (uint32_t i = unit * rows_per_unit; i < std::min(n, (unit + 1) * rows_per_unit); ++i) write(i, thread);
+            });
+    }
+}
+
+void CpuOps::attention(const backend::Attention& a, const backend::KvStep& kv, backend::Buffer q, backend::Buffer k, backend::Buffer v,
+                       backend::Buffer out) {
+    write_kv(a, kv, k, v);
+
+    // A sequence's share: its page pointers for this layer, its rows, and how many rows a unit takes.
+    struct Share {
+        size_t pages, rows;
+        uint32_t n_pages, n_rows, unit_rows, n_units;
+    };
+    constexpr size_t shares_at_once = 64;
+    page_pointers_.clear();
+    rows_.clear();
+    const uint32_t group = a.n_head / a.n_head_kv;
+    for (size_t first = 0; first < kv.sequences.size(); first += shares_at_once) {
+        Share shares[shares_at_once];
+        const size_t n_shares = std::min(shares_at_once, kv.sequences.size() - first);
+        page_pointers_.clear();
+        rows_.clear();
+        uint32_t n_units = 0;
+        for (size_t i = 0; i < n_shares; ++i) {
+            const backend::KvSequence& sequence = kv.sequences[first + i];
+            Share& share = shares[i];
+            share = {page_pointers_.size(), rows_.size(), 0, static_cast<uint32_t>(sequence.rows.size()), 0, 0};
+            const uint32_t length = sequence.first_position + share.n_rows;
+            share.n_pages = (length + page_tokens - 1) / page_tokens;
+            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_.push_back(static_cast<const uint8_t*>(sequence.pages[p]) + kv.k_offsets[a.layer]);
+            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_.push_back(static_cast<const uint8_t*>(sequence.pages[p]) + kv.v_offsets[a.layer]);
+            for (uint32_t r = 0; r < share.n_rows; ++r) rows_.push_back({row_of(q, sequence.rows[r]), row_of(out, sequence.rows[r]), sequence.first_position + r});
+            const size_t row_macs = size_t{group} * length * (a.d_k + a.d_v);
+            share.unit_rows = static_cast<uint32_t>(std::clamp<size_t>(max_unit_macs / row_macs, 1, attention_rows));
+            share.n_units = (share.n_rows + share.unit_rows - 1) / share.unit_rows * a.n_head_kv;
+            n_units += share.n_units;
+        }
+        const auto run = [&](uint32_t unit, uint32_t thread) {
+            const Share* share = shares;
+            while (unit >= share->n_units) unit -= share++->n_units;
+            AttentionJob job{};
+            job.k_pages = page_pointers_.data() + share->pages;
+            job.v_pages = job.k_pages + share->n_pages;
+            job.f16 = kv.f16;
+            job.n_head = a.n_head;
+            job.n_head_kv = a.n_head_kv;
+            job.d_k = a.d_k;
+            job.d_v = a.d_v;
+            job.scale = a.scale;
+            job.head_kv = unit % a.n_head_kv;
+            const uint32_t first_row = unit / a.n_head_kv * share->unit_rows;
+            job.rows = rows_.data() + share->rows + first_row;
+            job.n_rows = std::min(share->unit_rows, share->n_rows - first_row);
+            job.scratch = scratch_ + thread * scratch_stride_;
+            kernels_.attention(&job);
+        };
+        // A short context's few heads are done sooner than handed out.
+        size_t macs = 0;
+        for (const AttentionRow& row : rows_) macs += size_t{a.n_head} * (row.position + 1) * (a.d_k + a.d_v);
+        if (macs < (64 << 10))
+            for (uint32_t unit = 0; unit < n_units; ++unit) run(unit, 0);
+        else team_->for_each(n_units, run);
+    }
+}
+
+}  // namespace ng::cpu

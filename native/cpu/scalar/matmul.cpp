@@ -1,0 +1,335 @@
+// Matrix products of every weight type, one output at a time: the specification that other instruction sets reproduce bit for bit.
+//
+// A block of 32 weights is integers with one scale: w = dw * i (+ mw * min). With activations x = d q + m the block adds to its output
+//   acc = fma(dw, fma(m, P, d * I), acc)          I = sum of i q,  P = sum of i            (exact integers)
+//   acc = fma(mw, fma(m, MP, d * MI), acc)        MI = sum of min q, MP = sum of min       (types with a minimum)
+// and blocks are added in file order. Float weights: acc = fma(w, x, acc), column after column.
+#include <cmath>
+#include <cstring>
+
+#include "cpu/kernels.h"
+#include "tensor/blocks.h"
+#include "tensor/dequantize.h"
+#include "tensor/dtype.h"
+#include "tensor/half.h"
+
+namespace ng::cpu {
+namespace {
+
+struct Block32 {
+    float dw;
+    float mw;
+    int32_t min0;  // of the first 16, of the last 16
+    int32_t min1;
+    int32_t i[32];
+};
+
+template <DType> struct Type;
+
+template <> struct Type<DType::Q4_0> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_q4_0;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = (b.qs[j] & 15) - 8;
+            out.i[j + 16] = (b.qs[j] >> 4) - 8;
+        }
+    }
+};
+
+template <> struct Type<DType::Q4_1> {
+    static constexpr bool has_min = true;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_q4_1;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        out.mw = f16_to_f32(b.m);
+        out.min0 = out.min1 = 1;
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = b.qs[j] & 15;
+            out.i[j + 16] = b.qs[j] >> 4;
+        }
+    }
+};
+
+uint32_t load_u32(const uint8_t* bytes) {
+    uint32_t value;
+    std::memcpy(&value, bytes, 4);
+    return value;
+}
+
+template <> struct Type<DType::Q5_0> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_q5_0;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        const uint32_t high = load_u32(b.qh);
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = static_cast<int32_t>((b.qs[j] & 15u) | ((high >> j & 1) << 4)) - 16;
+            out.i[j + 16] = static_cast<int32_t>((b.qs[j] >> 4u) | ((high >> (j + 16) & 1) << 4)) - 16;
+        }
+    }
+};
+
+template <> struct Type<DType::Q5_1> {
+    static constexpr bool has_min = true;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_q5_1;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        out.mw = f16_to_f32(b.m);
+        out.min0 = out.min1 = 1;
+        const uint32_t high = load_u32(b.qh);
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = static_cast<int32_t>((b.qs[j] & 15u) | ((high >> j & 1) << 4));
+            out.i[j + 16] = static_cast<int32_t>((b.qs[j] >> 4u) | ((high >> (j + 16) & 1) << 4));
+        }
+    }
+};
+
+template <> struct Type<DType::Q8_0> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_q8_0;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        for (int j = 0; j < 32; ++j) out.i[j] = b.qs[j];
+    }
+};
+
+template <> struct Type<DType::Q2_K> {
+    static constexpr bool has_min = true;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_q2_K;
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        out.mw = -f16_to_f32(b.dmin);
+        const uint8_t* scales = b.scales + 2 * part;
+        out.min0 = scales[0] >> 4;
+        out.min1 = scales[1] >> 4;
+        const uint8_t* q = b.qs + part / 4 * 32;
+        const uint32_t shift = part % 4 * 2;
+        for (int j = 0; j < 32; ++j) out.i[j] = (scales[j / 16] & 15) * (q[j] >> shift & 3);
+    }
+};
+
+template <> struct Type<DType::Q3_K> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_q3_K;
+    // 16 scales of 6 bits: the low 4 bits of scale s in nibble s of bytes 0-7, the high 2 bits in bytes 8-11.
+    static int scale(const Block& b, uint32_t s) {
+        const int low = s < 8 ? b.scales[s] & 15 : b.scales[s - 8] >> 4;
+        return (low | (b.scales[8 + s % 4] >> (2 * (s / 4)) & 3) << 4) - 32;
+    }
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        const uint8_t* q = b.qs + part / 4 * 32;
+        const uint32_t shift = part % 4 * 2;
+        const int scales[2] = {scale(b, 2 * part), scale(b, 2 * part + 1)};
+        for (int j = 0; j < 32; ++j) out.i[j] = scales[j / 16] * ((q[j] >> shift & 3) - (b.hmask[j] >> part & 1 ? 0 : 4));
+    }
+};
+
+// 8 pairs of 6-bit scale and minimum in 12 bytes, as Q4_K and Q5_K have them.
+void scale_and_min(const uint8_t* s, uint32_t part, int& scale, int& min) {
+    if (part < 4) {
+        scale = s[part] & 63;
+        min = s[part + 4] & 63;
+    } else {
+        scale = (s[part + 4] & 15) | (s[part - 4] >> 6) << 4;
+        min = (s[part + 4] >> 4) | (s[part] >> 6) << 4;
+    }
+}
+
+template <> struct Type<DType::Q4_K> {
+    static constexpr bool has_min = true;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_q4_K;
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        int scale, min;
+        scale_and_min(b.scales, part, scale, min);
+        out.dw = f16_to_f32(b.d) * static_cast<float>(scale);
+        out.mw = -(f16_to_f32(b.dmin) * static_cast<float>(min));
+        out.min0 = out.min1 = 1;
+        const uint8_t* q = b.qs + part / 2 * 32;
+        for (int j = 0; j < 32; ++j) out.i[j] = part % 2 ? q[j] >> 4 : q[j] & 15;
+    }
+};
+
+template <> struct Type<DType::Q5_K> {
+    static constexpr bool has_min = true;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_q5_K;
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        int scale, min;
+        scale_and_min(b.scales, part, scale, min);
+        out.dw = f16_to_f32(b.d) * static_cast<float>(scale);
+        out.mw = -(f16_to_f32(b.dmin) * static_cast<float>(min));
+        out.min0 = out.min1 = 1;
+        const uint8_t* q = b.qs + part / 2 * 32;
+        for (int j = 0; j < 32; ++j) out.i[j] = (part % 2 ? q[j] >> 4 : q[j] & 15) | (b.qh[j] >> part & 1) << 4;
+    }
+};
+
+template <> struct Type<DType::Q6_K> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_q6_K;
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        const uint32_t half = part / 4, quarter = part % 4;  // of 256, of 128
+        const uint8_t* low = b.ql + half * 64 + quarter % 2 * 32;
+        const uint8_t* high = b.qh + half * 32;
+        const int8_t* scales = b.scales + 2 * part;
+        for (int j = 0; j < 32; ++j) {
+            const int l = quarter < 2 ? low[j] & 15 : low[j] >> 4;
+            const int h = high[j] >> (2 * quarter) & 3;
+            out.i[j] = scales[j / 16] * ((l | h << 4) - 32);
+        }
+    }
+};
+
+template <> struct Type<DType::IQ4_NL> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_iq4_nl;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = f16_to_f32(b.d);
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = kvalues_iq4nl[b.qs[j] & 15];
+            out.i[j + 16] = kvalues_iq4nl[b.qs[j] >> 4];
+        }
+    }
+};
+
+template <> struct Type<DType::IQ4_XS> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 8;
+    using Block = block_iq4_xs;
+    static void read(const Block& b, uint32_t part, Block32& out) {
+        const int low = b.scales_l[part / 2] >> (4 * (part % 2)) & 15;
+        const int high = b.scales_h >> (2 * part) & 3;
+        out.dw = f16_to_f32(b.d) * static_cast<float>((low | high << 4) - 32);
+        const uint8_t* q = b.qs + 16 * part;
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = kvalues_iq4nl[q[j] & 15];
+            out.i[j + 16] = kvalues_iq4nl[q[j] >> 4];
+        }
+    }
+};
+
+template <> struct Type<DType::MXFP4> {
+    static constexpr bool has_min = false;
+    static constexpr uint32_t per_block = 1;
+    using Block = block_mxfp4;
+    static void read(const Block& b, uint32_t, Block32& out) {
+        out.dw = e8m0_half_to_f32(b.e);  // the table below holds twice the values
+        for (int j = 0; j < 16; ++j) {
+            out.i[j] = kvalues_mxfp4[b.qs[j] & 15];
+            out.i[j + 16] = kvalues_mxfp4[b.qs[j] >> 4];
+        }
+    }
+};
+
+template <class Q>
+void dot(const Block32& w, const Q* q, int32_t& sum, int32_t& sum_q0, int32_t& sum_q1) {
+    sum = sum_q0 = sum_q1 = 0;
+    for (int j = 0; j < 16; ++j) {
+        sum += w.i[j] * q[j] + w.i[j + 16] * q[j + 16];
+        sum_q0 += q[j];
+        sum_q1 += q[j + 16];
+    }
+}
+
+template <DType T, class Q>
+void matmul(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, const ActView* x, uint32_t first_row, uint32_t n_rows,
+            float* out, size_t stride, void*) {
+    using Block = typename Type<T>::Block;
+    const uint32_t n_blocks = weight->n_cols / act_block;
+    for (uint32_t panel = 0; panel < n_panels; ++panel) {
+        const auto* row = reinterpret_cast<const Block*>(weight->data + (first_panel + panel) * weight->panel_bytes);
+        for (uint32_t t = 0; t < n_rows; ++t) out[t * stride + panel] = 0;
+        for (uint32_t k = 0; k < n_blocks; ++k) {
+            Block32 w;
+            Type<T>::read(row[k / Type<T>::per_block], k % Type<T>::per_block, w);
+            int32_t sum_i = 0;
+            for (const int32_t i : w.i) sum_i += i;
+            for (uint32_t t = 0; t < n_rows; ++t) {
+                const size_t at = size_t{first_row} + t;
+                const Q* q = static_cast<const Q*>(x->values) + at * x->n_cols + k * act_block;
+                const ActBlock& a = x->blocks[at * n_blocks + k];
+                int32_t sum, q0, q1;
+                dot(w, q, sum, q0, q1);
+                float& acc = out[t * stride + panel];
+                acc = std::fmaf(w.dw, std::fmaf(a.m, static_cast<float>(sum_i), a.d * static_cast<float>(sum)), acc);
+                if constexpr (Type<T>::has_min) {
+                    const int32_t min_q = w.min0 * q0 + w.min1 * q1;
+                    acc = std::fmaf(w.mw, std::fmaf(a.m, static_cast<float>(16 * (w.min0 + w.min1)), a.d * static_cast<float>(min_q)), acc);
+                }
+            }
+        }
+    }
+}
+
+template <DType T> float float_weight(const uint8_t* row, uint32_t k);
+template <> float float_weight<DType::F32>(const uint8_t* row, uint32_t k) { float v; std::memcpy(&v, row + 4 * k, 4); return v; }
+template <> float float_weight<DType::F16>(const uint8_t* row, uint32_t k) { uint16_t v; std::memcpy(&v, row + 2 * k, 2); return f16_to_f32(v); }
+template <> float float_weight<DType::BF16>(const uint8_t* row, uint32_t k) { uint16_t v; std::memcpy(&v, row + 2 * k, 2); return bf16_to_f32(v); }
+
+template <DType T>
+void matmul_float(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, const ActView* x, uint32_t first_row, uint32_t n_rows,
+                  float* out, size_t stride, void*) {
+    for (uint32_t panel = 0; panel < n_panels; ++panel) {
+        const uint8_t* row = weight->data + (first_panel + panel) * weight->panel_bytes;
+        for (uint32_t t = 0; t < n_rows; ++t) out[t * stride + panel] = 0;
+        for (uint32_t k = 0; k < weight->n_cols; ++k) {
+            const float w = float_weight<T>(row, k);
+            for (uint32_t t = 0; t < n_rows; ++t) {
+                const float* values = static_cast<const float*>(x->values) + (size_t{first_row} + t) * x->n_cols;
+                float& acc = out[t * stride + panel];
+                acc = std::fmaf(w, values[k], acc);
+            }
+        }
+    }
+}
+
+template <DType T>
+size_t row_bytes(uint32_t n_cols) {
+    const DTypeTraits& traits = *dtype_traits(static_cast<uint32_t>(T));
+    return size_t{n_cols} / traits.block_elements * traits.block_bytes;
+}
+
+template <DType T>
+void unpack_row(const WeightView* weight, uint32_t row, float* values) {
+    dequantize(T, weight->data + row * weight->panel_bytes, values, weight->n_cols);
+}
+
+template <DType T>
+constexpr MatmulKernel a8 = {matmul<T, int8_t>, matmul<T, int8_t>, nullptr, unpack_row<T>, 1, row_bytes<T>};
+template <DType T>
+constexpr MatmulKernel a16 = {matmul<T, int16_t>, matmul<T, int16_t>, nullptr, unpack_row<T>, 1, row_bytes<T>};
+template <DType T>
+constexpr MatmulKernel f32 = {matmul_float<T>, matmul_float<T>, nullptr, unpack_row<T>, 1, row_bytes<T>};
+
+}  // namespace
+
+// Reached from scalar.cpp, which fills the table.
+const MatmulKernel* scalar_matmul(uint32_t type, ActFormat format) {
+    switch (static_cast<DType>(type)) {
+#define QUANTIZED(T) case DType::T: return format == ActFormat::A16 ? &a16<DType::T> : &a8<DType::T>
+        QUANTIZED(Q4_0); QUANTIZED(Q4_1); QUANTIZED(Q5_0); QUANTIZED(Q5_1); QUANTIZED(Q8_0);
+        QUANTIZED(Q2_K); QUANTIZED(Q3_K); QUANTIZED(Q4_K); QUANTIZED(Q5_K); QUANTIZED(Q6_K);
+        QUANTIZED(IQ4_NL); QUANTIZED(IQ4_XS); QUANTIZED(MXFP4);
+#undef QUANTIZED
+        case DType::F32: return &f32<DType::F32>;
+        case DType::F16: return &f32<DType::F16>;
+        case DType::BF16: return &f32<DType::BF16>;
+        default: return nullptr;
+    }
+}
+
+}  // namespace ng::cpu
