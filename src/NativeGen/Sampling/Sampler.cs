@@ -1,0 +1,81 @@
+// logits -> steps -> one token. Called by the decode loop for every row it asked logits for.
+namespace NativeGen.Sampling;
+
+/// <summary>
+/// Chooses the next token: a chain of steps over the logits, then the best token or a draw. A pure function of logits, history, seed,
+/// sequence and position: the same input gives the same token on any machine, alone or in company. Immutable and thread safe; the caller
+/// brings the buffers.
+/// </summary>
+public sealed class Sampler
+{
+    private readonly SamplerStep[] _steps;
+    private readonly bool _draw;
+
+    /// <summary>Makes a sampler of steps that run in the order given.</summary>
+    /// <param name="steps">The chain. Steps that go by token id (bias, penalties, suppression) come before those that drop tokens.</param>
+    /// <param name="draw">True draws from what is left, false takes the best; of equal ones the lowest id.</param>
+    public Sampler(IEnumerable<SamplerStep> steps, bool draw)
+    {
+        _steps = [.. steps];
+        _draw = draw;
+    }
+
+    /// <summary>Always the best token.</summary>
+    public static Sampler Greedy { get; } = new([], draw: false);
+
+    /// <summary>Chooses a token.</summary>
+    /// <param name="logits">One value per token of the vocabulary; not changed. Negative infinity is a token that cannot come.</param>
+    /// <param name="context">What the choice depends on besides the logits.</param>
+    /// <param name="candidates">Buffers, of at least the vocabulary's size.</param>
+    /// <exception cref="NativeGenException">
+    /// <see cref="NativeGenErrorCode.InvalidModel"/> if a logit is NaN or positive infinity;
+    /// <see cref="NativeGenErrorCode.InvalidRequest"/> if no token is left.
+    /// </exception>
+    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates)
+    {
+        VectorMath.Max(logits, out var usable);
+        if (!usable)
+        {
+            throw new NativeGenException(NativeGenErrorCode.InvalidModel,
+                $"The model's logits for position {context.Position} are not numbers (NaN or infinity): its weights are damaged, or beyond what its types can hold.");
+        }
+
+        candidates.Load(logits);
+        foreach (var step in _steps)
+        {
+            step.Apply(candidates, context);
+        }
+
+        return candidates.Id(_draw ? Draw(candidates, context) : candidates.Scores.IndexOf(candidates.Best()));
+    }
+
+    /// <summary>
+    /// The log-probability the model itself gives a token, before any step: log softmax over all logits. Reported, never decided upon.
+    /// </summary>
+    public static float LogProbability(ReadOnlySpan<float> logits, int token) =>
+        (float)(logits[token] - VectorMath.LogSumExp(logits, VectorMath.Max(logits, out _)));
+
+    /// <summary>Inverse transform sampling over the weights in rising order of ids, summed in double.</summary>
+    private static int Draw(Candidates candidates, in SamplingContext context)
+    {
+        var weights = candidates.Weights();
+        var total = 0.0;
+        foreach (var weight in weights)
+        {
+            total += weight;
+        }
+
+        var target = Philox.Uniform(context.Seed, context.Sequence, context.Position) * total;
+        var sum = 0.0;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            sum += weights[i];
+            if (sum > target)
+            {
+                return i;
+            }
+        }
+
+        throw new InvalidOperationException("A draw beyond the sum of its own weights."); // target < total, and sum ends at total
+    }
+}

@@ -1,0 +1,253 @@
+// Arithmetic of the sampler, the same bits on every machine: eight float lanes, one order of operations, an exp of our own.
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace NativeGen.Sampling;
+
+internal static class VectorMath
+{
+    private const int Lanes = 8;
+
+    /// <summary>
+    /// e^x for x at most 0, within 2 units in the last place; 0 below -87. Reduced to |r| at most ln(2)/2 (Cody and Waite, 1980), then the
+    /// Taylor polynomial of degree 7, whose remainder there is 6e-9.
+    /// </summary>
+    public static Vector256<float> Exp(Vector256<float> x)
+    {
+        var inRange = Vector256.GreaterThan(x, Vector256.Create(-87f));
+        x = Vector256.ConditionalSelect(inRange, x, Vector256<float>.Zero);
+
+        // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+        var magic = Vector256.Create(12582912f);
+        var shifted = (x * 1.44269504f) + magic;
+        var n = shifted - magic;
+        var r = x - (n * 0.693359375f);
+        r += n * 2.12194440e-4f;
+
+        var p = (r * (1f / 5040)) + Vector256.Create(1f / 720);
+        p = (p * r) + Vector256.Create(1f / 120);
+        p = (p * r) + Vector256.Create(1f / 24);
+        p = (p * r) + Vector256.Create(1f / 6);
+        p = (p * r) + Vector256.Create(0.5f);
+        p = (p * r) + Vector256<float>.One;
+        p = (p * r) + Vector256<float>.One;
+
+        var exponent = shifted.AsInt32() - magic.AsInt32() + Vector256.Create(127);
+        var scale = Vector256.ShiftLeft(exponent, 23).AsSingle();
+        return Vector256.ConditionalSelect(inRange, p * scale, Vector256<float>.Zero);
+    }
+
+    /// <summary>weights[i] = e^(scores[i] - max).</summary>
+    public static void Weights(ReadOnlySpan<float> scores, float max, Span<float> weights)
+    {
+        var top = Vector256.Create(max);
+        var i = 0;
+        for (; i <= scores.Length - Lanes; i += Lanes)
+        {
+            Exp(Vector256.Create(scores[i..]) - top).CopyTo(weights[i..]);
+        }
+
+        Span<float> tail = stackalloc float[Lanes];
+        if (i < scores.Length)
+        {
+            scores[i..].CopyTo(tail);
+            Exp(Vector256.Create<float>(tail) - top).CopyTo(tail);
+            tail[..(scores.Length - i)].CopyTo(weights[i..]);
+        }
+    }
+
+    /// <summary>log(sum of e^logits), summed in double over eight lanes and one tree.</summary>
+    public static double LogSumExp(ReadOnlySpan<float> logits, float max)
+    {
+        var top = Vector256.Create(max);
+        var low = Vector256<double>.Zero;
+        var high = Vector256<double>.Zero;
+        var i = 0;
+        for (; i <= logits.Length - Lanes; i += Lanes)
+        {
+            var (a, b) = Vector256.Widen(Exp(Vector256.Create(logits[i..]) - top));
+            low += a;
+            high += b;
+        }
+
+        if (i < logits.Length)
+        {
+            Span<float> tail = stackalloc float[Lanes];
+            tail.Fill(float.NegativeInfinity);
+            logits[i..].CopyTo(tail);
+            var (a, b) = Vector256.Widen(Exp(Vector256.Create<float>(tail) - top));
+            low += a;
+            high += b;
+        }
+
+        var sum = low + high;
+        return max + Math.Log((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    }
+
+    /// <summary>The largest value. <paramref name="usable"/> is false if any is NaN or positive infinity.</summary>
+    public static float Max(ReadOnlySpan<float> values, out bool usable)
+    {
+        var max = Vector256.Create(float.NegativeInfinity);
+        var good = Vector256<float>.AllBitsSet;
+        var limit = Vector256.Create(float.MaxValue);
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var v = Vector256.Create(values[i..]);
+            good &= Vector256.LessThanOrEqual(v, limit); // false for NaN
+            max = Vector256.Max(max, v);
+        }
+
+        var best = max[0];
+        for (var lane = 1; lane < Lanes; lane++)
+        {
+            best = Math.Max(best, max[lane]);
+        }
+
+        usable = Vector256.EqualsAll(good.AsInt32(), Vector256<int>.AllBitsSet);
+        for (; i < values.Length; i++)
+        {
+            usable &= values[i] <= float.MaxValue;
+            best = Math.Max(best, values[i]);
+        }
+
+        return best;
+    }
+
+    /// <summary>The first index from <paramref name="start"/> on whose value is at least <paramref name="threshold"/>, or the length.</summary>
+    public static int NextAtLeast(ReadOnlySpan<float> values, int start, float threshold)
+    {
+        var bar = Vector256.Create(threshold);
+        var i = start;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var found = Vector256.GreaterThanOrEqual(Vector256.Create(values[i..]), bar).ExtractMostSignificantBits();
+            if (found != 0)
+            {
+                return i + BitOperations.TrailingZeroCount(found);
+            }
+        }
+
+        while (i < values.Length && !(values[i] >= threshold))
+        {
+            i++;
+        }
+
+        return i;
+    }
+
+    public static void Divide(Span<float> values, float divisor)
+    {
+        var by = Vector256.Create(divisor);
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            (Vector256.Create<float>(values[i..]) / by).CopyTo(values[i..]);
+        }
+
+        for (; i < values.Length; i++)
+        {
+            values[i] /= divisor;
+        }
+    }
+
+    /// <summary>
+    /// The k-th largest value that is above negative infinity, or negative infinity if there are fewer. One pass keeps what exceeds the k-th
+    /// best so far in a buffer and thins it out when it is full: linear in the worst order, too.
+    /// </summary>
+    /// <param name="buffer">At least min(values.Length, max(2k, k + 256)) long.</param>
+    public static float KthLargest(ReadOnlySpan<float> values, int k, Span<float> buffer)
+    {
+        buffer = buffer[..Math.Min(values.Length, Math.Max(2 * k, k + 256))];
+        var threshold = float.NegativeInfinity;
+        var bar = Vector256.Create(threshold);
+        var count = 0;
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var above = Vector256.GreaterThan(Vector256.Create(values[i..]), bar).ExtractMostSignificantBits();
+            for (; above != 0; above &= above - 1)
+            {
+                Push(values[i + BitOperations.TrailingZeroCount(above)], buffer);
+            }
+        }
+
+        for (; i < values.Length; i++)
+        {
+            Push(values[i], buffer);
+        }
+
+        return count < k ? float.NegativeInfinity : Select(buffer[..count], k);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void Push(float value, Span<float> buffer)
+        {
+            if (!(value > threshold))
+            {
+                return; // the bar rose within this vector, or NaN
+            }
+
+            if (count == buffer.Length)
+            {
+                threshold = Select(buffer, k);
+                bar = Vector256.Create(threshold);
+                count = k;
+                if (!(value > threshold))
+                {
+                    return;
+                }
+            }
+
+            buffer[count++] = value;
+        }
+    }
+
+    /// <summary>Moves the k largest values to the front and returns the k-th of them (Hoare's quickselect).</summary>
+    private static float Select(Span<float> values, int k)
+    {
+        int low = 0, high = values.Length - 1, target = k - 1;
+        while (low < high)
+        {
+            var pivot = MedianOfThree(values[low], values[low + ((high - low) / 2)], values[high]);
+            int i = low, j = high;
+            while (i <= j)
+            {
+                while (values[i] > pivot)
+                {
+                    i++;
+                }
+
+                while (values[j] < pivot)
+                {
+                    j--;
+                }
+
+                if (i <= j)
+                {
+                    (values[i], values[j]) = (values[j], values[i]);
+                    i++;
+                    j--;
+                }
+            }
+
+            if (target <= j)
+            {
+                high = j;
+            }
+            else if (target >= i)
+            {
+                low = i;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        return values[target];
+    }
+
+    private static float MedianOfThree(float a, float b, float c) =>
+        a < b ? (b < c ? b : Math.Max(a, c)) : (a < c ? a : Math.Max(b, c));
+}
