@@ -85,7 +85,20 @@ public sealed class Candidates
     {
         if (!_weighted)
         {
-            VectorMath.Weights(Scores, Best(), _weights);
+            var best = Best();
+            if (float.IsPositiveInfinity(best))
+            {
+                // A bias or a tiny divisor went beyond what a float holds: only those tokens count, all alike.
+                for (var i = 0; i < Count; i++)
+                {
+                    _weights[i] = float.IsPositiveInfinity(_scores[i]) ? 1 : 0;
+                }
+            }
+            else
+            {
+                VectorMath.Weights(Scores, best, _weights);
+            }
+
             _weighted = true;
         }
 
@@ -109,15 +122,16 @@ public sealed class Candidates
     internal void KeepMass(double p, int minimum)
     {
         var weights = Weights();
+        var scores = Scores;
         double wanted = 0, above = 0;
         uint prefix = 0, prefixMask = 0;
         foreach (var (shift, digits) in stackalloc[] { (21, 1 << 11), (10, 1 << 11), (0, 1 << 10) })
         {
             var masses = _masses.AsSpan(0, digits);
             masses.Clear();
-            for (var i = 0; i < Count; i++)
+            for (var i = 0; i < scores.Length; i++)
             {
-                var key = Key(_scores[i]);
+                var key = Key(scores[i]);
                 if ((key & prefixMask) == prefix)
                 {
                     masses[(int)(key >> shift) & (digits - 1)] += weights[i];
@@ -149,7 +163,7 @@ public sealed class Candidates
         }
 
         var threshold = FromKey(prefix);
-        var weight = weights[_scores.AsSpan(0, Count).IndexOf(threshold)];
+        var weight = weights[scores.IndexOf(threshold)];
         KeepFrom(threshold, (int)Math.Clamp(Math.Ceiling((wanted - above) / weight), 1, int.MaxValue), minimum);
     }
 

@@ -46,7 +46,7 @@ public sealed class Sampler
             step.Apply(candidates, context);
         }
 
-        return candidates.Id(_draw ? Draw(candidates, context) : candidates.Scores.IndexOf(candidates.Best()));
+        return candidates.Id(_draw ? Draw(candidates, context) : VectorMath.NextAtLeast(candidates.Scores, 0, candidates.Best()));
     }
 
     /// <summary>

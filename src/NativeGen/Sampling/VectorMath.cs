@@ -13,6 +13,7 @@ internal static class VectorMath
     /// e^x for x at most 0, within 2 units in the last place; 0 below -87. Reduced to |r| at most ln(2)/2 (Cody and Waite, 1980), then the
     /// Taylor polynomial of degree 7, whose remainder there is 6e-9.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> x)
     {
         var inRange = Vector256.GreaterThan(x, Vector256.Create(-87f));
@@ -118,8 +119,13 @@ internal static class VectorMath
     /// <summary>The first index from <paramref name="start"/> on whose value is at least <paramref name="threshold"/>, or the length.</summary>
     public static int NextAtLeast(ReadOnlySpan<float> values, int start, float threshold)
     {
-        var bar = Vector256.Create(threshold);
         var i = start;
+        if (i < values.Length && values[i] >= threshold)
+        {
+            return i; // where most are kept, no vector is needed to find the next one
+        }
+
+        var bar = Vector256.Create(threshold);
         for (; i <= values.Length - Lanes; i += Lanes)
         {
             var found = Vector256.GreaterThanOrEqual(Vector256.Create(values[i..]), bar).ExtractMostSignificantBits();
