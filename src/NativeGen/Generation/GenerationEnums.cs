@@ -1,0 +1,60 @@
+// Small enumerations of requests and results.
+namespace NativeGen;
+
+/// <summary>Why a sequence ended.</summary>
+public enum FinishReason
+{
+    /// <summary>The model ended it with one of its end-of-generation tokens.</summary>
+    Stop,
+
+    /// <summary>MaxNewTokens or MaxLength was reached.</summary>
+    Length,
+
+    /// <summary>One of the request's stop sequences came up; the text is cut before it.</summary>
+    StopSequence,
+
+    /// <summary>The model asks for tools to be called.</summary>
+    ToolCalls,
+
+    /// <summary>The model's context is full.</summary>
+    ContextFull,
+}
+
+/// <summary>Who goes first when requests compete for a model. A lower priority gives way, also in mid-answer, and continues later without a change to its text.</summary>
+public enum GenerationPriority
+{
+    /// <summary>Work nobody waits for.</summary>
+    Background = -1,
+
+    /// <summary>The default.</summary>
+    Normal = 0,
+
+    /// <summary>Somebody is watching.</summary>
+    Interactive = 1,
+}
+
+/// <summary>How a prompt's text becomes tokens.</summary>
+public enum PromptFormat
+{
+    /// <summary>A string goes through the model's chat template as one user turn if the model has one, else it is raw; messages are a chat; tokens are raw.</summary>
+    Auto,
+
+    /// <summary>The text as it is; special tokens written in it are recognized.</summary>
+    Raw,
+
+    /// <summary>Through the model's chat template.</summary>
+    Chat,
+}
+
+/// <summary>What happens when prompt and answer outgrow the model's context.</summary>
+public enum ContextOverflow
+{
+    /// <summary>A prompt that does not fit is an error; an answer that fills the context ends with <see cref="FinishReason.ContextFull"/>.</summary>
+    Error,
+
+    /// <summary>The oldest turns of a conversation are left out.</summary>
+    TruncateOldestTurns,
+
+    /// <summary>The oldest tokens are forgotten as new ones come.</summary>
+    ShiftWindow,
+}
