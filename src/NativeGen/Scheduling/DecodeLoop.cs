@@ -348,26 +348,30 @@ internal sealed class DecodeLoop : IAsyncDisposable
 
     private void Commit()
     {
-        var output = 0;
         foreach (var sequence in _planner.Planned)
         {
             sequence.Computed += sequence.Planned;
-            if (sequence.Pending == 0)
-            {
-                var logits = _logits.AsSpan(output++ * _context.VocabularySize, _context.VocabularySize);
-                if (sequence.Finished)
-                {
-                    continue; // its request failed a moment ago
-                }
+        }
 
-                try
+        var output = 0;
+        foreach (var sequence in _planner.Planned)
+        {
+            if (!sequence.HasOutput)
+            {
+                continue;
+            }
+
+            var logits = _logits.AsSpan(output++ * _context.VocabularySize, _context.VocabularySize);
+            try
+            {
+                if (!sequence.Finished) // its request may have failed a moment ago
                 {
                     Advance(sequence, logits);
                 }
-                catch (Exception error)
-                {
-                    Fail(sequence.Request, error);
-                }
+            }
+            catch (Exception error)
+            {
+                Fail(sequence.Request, error);
             }
         }
     }

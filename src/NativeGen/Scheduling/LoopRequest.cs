@@ -64,7 +64,7 @@ internal sealed class LoopRequest
     /// <summary>Order of arrival within the loop.</summary>
     public long Arrival { get; set; }
 
-    public IReadOnlyList<LoopSequence> Sequences => _sequences ??= CreateSequences();
+    public LoopSequence[] Sequences => _sequences ??= CreateSequences();
 
     /// <summary>Set by <see cref="DecodeLoop.Cancel"/> from any thread.</summary>
     public volatile bool CancelRequested;
@@ -123,6 +123,9 @@ internal sealed class LoopSequence
 
     /// <summary>Rows planned for the next step.</summary>
     public int Planned { get; set; }
+
+    /// <summary>Whether the last of them asks for logits: then nothing is left to compute but the token to come.</summary>
+    public bool HasOutput { get; set; }
 
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
 

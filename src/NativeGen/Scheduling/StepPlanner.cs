@@ -29,10 +29,10 @@ internal sealed class StepPlanner
     /// <summary>The most tokens one sequence may have: the context's length, or the whole cache where that is smaller.</summary>
     public int LongestSequence { get; }
 
-    public IReadOnlyList<LoopSequence> Active => _active;
+    public List<LoopSequence> Active => _active;
 
     /// <summary>The step's sequences in batch order, each with its <see cref="LoopSequence.Planned"/> rows.</summary>
-    public IReadOnlyList<LoopSequence> Planned => _planned;
+    public List<LoopSequence> Planned => _planned;
 
     public int Rows { get; private set; }
 
@@ -230,13 +230,14 @@ internal sealed class StepPlanner
             _outputs[Rows++] = 0;
         }
 
-        if (count == sequence.Pending)
+        sequence.Planned = count;
+        sequence.HasOutput = count == sequence.Pending;
+        if (sequence.HasOutput)
         {
             _outputs[Rows - 1] = 1;
             Outputs++;
         }
 
-        sequence.Planned = count;
         sequence.Request.InStep = true;
         _planned.Add(sequence);
         return true;
