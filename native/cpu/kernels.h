@@ -87,9 +87,9 @@ struct AttentionJob {
 };
 
 constexpr uint32_t attention_rows = 16;
-// K and V tile as float, and per (row, query head of the group): scores, accumulators of split and whole, their maxima and sums.
+// K and V tile as float, and for each (row, query head of the group) the sums of a split and some state.
 constexpr size_t attention_scratch_bytes(size_t group, size_t d_k, size_t d_v) {
-    return 4 * (page_tokens * (d_k + d_v) + attention_rows * group * (page_tokens + 2 * d_v + 4)) + 256;
+    return 4 * page_tokens * (d_k + d_v) + attention_rows * group * (4 * d_v + 64) + 256;
 }
 
 struct Kernels {
@@ -105,9 +105,9 @@ struct Kernels {
     void (*gelu_tanh_mul)(const float* gate, const float* up, float* out, size_t n);
 };
 
-extern const Kernels scalar_kernels;
+const Kernels& scalar_kernels();
 #if defined(__x86_64__) || defined(_M_X64)
-extern const Kernels avx2_kernels;
+const Kernels& avx2_kernels();
 #endif
 
 }  // namespace ng::cpu

@@ -19,9 +19,9 @@ struct Isa {
 auto isas() {
     return std::to_array<Isa>({
 #if defined(__x86_64__) || defined(_M_X64)
-        //AVX2 {&avx2_kernels, features().avx2_fma_f16c},
+        {&avx2_kernels(), features().avx2_fma_f16c},
 #endif
-        {&scalar_kernels, true},
+        {&scalar_kernels(), true},
     });
 }
 

@@ -35,7 +35,7 @@ CpuDevice::Plan CpuDevice::plan(const backend::TensorView& view, backend::Weight
     const auto pick = [&](const Kernels& set) { return plan.act == ActFormat::A16 ? set.matmul_a16[type] : set.matmul[type]; };
     const bool product = use == WeightUse::Matrix || use == WeightUse::Output;
     plan.kernel = product && options_.repack ? pick(kernels_) : nullptr;
-    if (!plan.kernel) plan.kernel = pick(scalar_kernels);
+    if (!plan.kernel) plan.kernel = pick(scalar_kernels());
     plan.panel_bytes = plan.kernel->panel_bytes(view.n_cols);
     const size_t n_panels = (size_t{view.n_rows} + plan.kernel->panel_rows - 1) / plan.kernel->panel_rows;
     if (plan.kernel->pack || plan.to_float) plan.owned = n_panels * plan.panel_bytes;

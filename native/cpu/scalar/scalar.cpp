@@ -216,6 +216,9 @@ Kernels make_table() {
 
 }  // namespace
 
-const Kernels scalar_kernels = make_table();
+const Kernels& scalar_kernels() {
+    static const Kernels table = make_table();
+    return table;
+}
 
 }  // namespace ng::cpu
