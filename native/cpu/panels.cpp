@@ -18,10 +18,16 @@ void move(A& panel, B& block) {
     else block = static_cast<B>(panel);
 }
 
+template <bool to_panel, class T>
+void move4(T (&panel)[4], T* bytes) {
+    if constexpr (to_panel) std::memcpy(panel, bytes, 4);
+    else std::memcpy(bytes, panel, 4);
+}
+
 // 16 bytes of nibbles (column j and j + 16 in byte j) as q[4][8][4] has them.
 template <bool to_panel, class Q>
 void move_nibbles(Q& q, uint32_t row, uint8_t* bytes) {
-    for (uint32_t j = 0; j < 16; ++j) move<to_panel>(q[j / 4][row][j % 4], bytes[j]);
+    for (uint32_t i = 0; i < 4; ++i) move4<to_panel>(q[i][row], bytes + 4 * i);
 }
 
 template <DType T> struct Format;
@@ -50,7 +56,7 @@ template <> struct Format<DType::Q8_0> {
     using Block = block_q8_0;
     template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
         move<to_panel>(p.d[row], b.d);
-        for (uint32_t j = 0; j < 32; ++j) move<to_panel>(p.q[j / 4][row][j % 4], b.qs[j]);
+        for (uint32_t i = 0; i < 8; ++i) move4<to_panel>(p.q[i][row], b.qs + 4 * i);
     }
 };
 
@@ -129,19 +135,19 @@ template <DType T>
 void pack(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_cols, uint32_t first_panel, uint32_t n_panels, uint8_t* dst) {
     using F = Format<T>;
     const uint32_t n_blocks = n_cols / block_columns<T>;
-    std::memset(dst, 0, n_panels * panel_bytes<T>(n_cols));
     auto* panel = reinterpret_cast<typename F::Panel*>(dst);
-    for (uint32_t i = 0; i < n_panels; ++i, panel += n_blocks)
-        for (uint32_t lane = 0; lane < panel_rows; ++lane) {
-            const uint32_t row = (first_panel + i) * panel_rows + lane;
-            if (row >= n_rows) break;
-            const auto* blocks = rows + row * row_bytes;
-            for (uint32_t k = 0; k < n_blocks; ++k) {
+    for (uint32_t i = 0; i < n_panels; ++i, panel += n_blocks) {
+        const uint32_t first_row = (first_panel + i) * panel_rows, n_lanes = std::min(panel_rows, n_rows - first_row);
+        const uint8_t* const source = rows + first_row * row_bytes;
+        for (uint32_t k = 0; k < n_blocks; ++k) {
+            panel[k] = {};
+            for (uint32_t lane = 0; lane < n_lanes; ++lane) {
                 typename F::Block block;
-                std::memcpy(&block, blocks + k * sizeof block, sizeof block);
+                std::memcpy(&block, source + lane * row_bytes + k * sizeof block, sizeof block);
                 F::template lane<true>(panel[k], lane, block);
             }
         }
+    }
 }
 
 template <DType T>

@@ -162,7 +162,7 @@ NG_API ng_status ng_type_dequantize(uint32_t type, const void* blocks, size_t by
 enum {
     NG_MODEL_NO_MMAP = 1,   /* read the file instead of mapping it: safe against writers that change it in place */
     NG_MODEL_NO_REPACK = 2, /* keep weights as they are in the file: less memory, slower */
-    NG_MODEL_EXACT = 4      /* float activations, no quantization of them; slow; implies NO_REPACK */
+    NG_MODEL_EXACT = 4      /* weights as float32, so that activations are never rounded; slow, and four bytes a weight */
 };
 
 typedef struct ng_model_options {

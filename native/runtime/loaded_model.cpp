@@ -16,7 +16,7 @@
 namespace ng {
 namespace {
 
-cpu::Options device_options(const ModelOptions& options) { return {options.repack && !options.exact, options.exact}; }
+cpu::Options device_options(const ModelOptions& options) { return {options.repack, options.exact}; }
 
 uint64_t sampled_hash(const GgufFile& file) {
     Hash hash;
