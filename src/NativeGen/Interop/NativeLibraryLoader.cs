@@ -1,6 +1,5 @@
 // Finds, opens and checks the one native library of this process. An app carries it beside itself (published for one platform) or
 // under runtimes/<rid>/native/ (built or restored for any).
-using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace NativeGen.Interop;
@@ -18,51 +17,46 @@ internal static unsafe class NativeLibraryLoader
     private static string FileName =>
         OperatingSystem.IsWindows() ? "nativegen.dll" : OperatingSystem.IsMacOS() ? "libnativegen.dylib" : "libnativegen.so";
 
-    public static void Register() => NativeLibrary.SetDllImportResolver(typeof(NativeLibraryLoader).Assembly, Resolve);
+    public static void Register() => NativeLibrary.SetDllImportResolver(typeof(NativeLibraryLoader).Assembly,
+        static (name, _, _) => name == NativeMethods.Library ? Load() : 0);
 
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath)
+    /// <summary>The library of this process, opened by the first call.</summary>
+    /// <exception cref="NativeGenException">None is there, it does not load, or it is of another version.</exception>
+    public static nint Load()
     {
-        if (name != NativeMethods.Library)
-            return 0;
         lock (Gate)
         {
             if (_library == 0)
-                _library = Open(AppContext.BaseDirectory, assembly);
+            {
+                (_library, LoadedPath) = Open(AppContext.BaseDirectory);
+                if (_library == 0)
+                    _library = RuntimeSearch();
+                if (_library == 0)
+                    throw Missing(AppContext.BaseDirectory);
+            }
             return _library;
         }
     }
 
-    /// <summary>Opens the library for this platform out of an app's folder.</summary>
-    /// <exception cref="NativeGenException">None is there, it does not load, or it is of another version.</exception>
-    internal static nint Open(string appFolder, Assembly assembly)
+    /// <summary>Opens the library for this platform out of an app's folder; 0 if none is there.</summary>
+    internal static (nint Library, string? Path) Open(string appFolder)
     {
-        foreach (string path in Candidates(appFolder))
+        string? path = Candidates(appFolder).FirstOrDefault(File.Exists);
+        if (path is null)
+            return (0, null);
+        try
         {
-            if (!File.Exists(path))
-                continue;
-            nint library;
-            try
-            {
-                library = NativeLibrary.Load(path);
-            }
-            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
-            {
-                throw new NativeGenException(NativeGenErrorCode.DeviceUnavailable,
-                    $"The native library {path} is there but does not load: {e.Message}", e);
-            }
-            CheckVersion(library, path);
-            LoadedPath = path;
-            return library;
+            return (CheckVersion(NativeLibrary.Load(path), path), path);
         }
-
-        // The runtime's own search knows single-file bundles and package folders.
-        if (NativeLibrary.TryLoad(NativeMethods.Library, assembly, DllImportSearchPath.SafeDirectories | DllImportSearchPath.AssemblyDirectory, out nint found))
+        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            CheckVersion(found, FileName);
-            return found;
+            throw new NativeGenException(NativeGenErrorCode.DeviceUnavailable, $"The native library {path} is there but does not load: {e.Message}", e);
         }
-        throw new NativeGenException(NativeGenErrorCode.DeviceUnavailable, MissingMessage(appFolder));
     }
+
+    // Single-file bundles and package folders are known to the runtime alone.
+    private static nint RuntimeSearch() =>
+        NativeLibrary.TryLoad(NativeMethods.Library, typeof(NativeLibraryLoader).Assembly, null, out nint library) ? CheckVersion(library, FileName) : 0;
 
     private static IEnumerable<string> Candidates(string appFolder) =>
     [
@@ -70,20 +64,20 @@ internal static unsafe class NativeLibraryLoader
         Path.Combine(appFolder, "runtimes", RuntimeIdentifier, "native", FileName),
     ];
 
-    private static void CheckVersion(nint library, string path)
+    private static nint CheckVersion(nint library, string path)
     {
         uint version = NativeLibrary.TryGetExport(library, "ng_abi_version", out nint export)
             ? ((delegate* unmanaged[Cdecl]<uint>)export)()
             : 0;
         if (version == NativeMethods.AbiVersion)
-            return;
+            return library;
         NativeLibrary.Free(library);
         throw new NativeGenException(NativeGenErrorCode.DeviceUnavailable,
             $"The native library {path} has ABI version {version}, this NativeGen.dll needs {NativeMethods.AbiVersion}: " +
             "the two come from different builds. Rebuild, or restore one version of the NativeGen package.");
     }
 
-    private static string MissingMessage(string appFolder)
+    internal static NativeGenException Missing(string appFolder)
     {
         string runtimes = Path.Combine(appFolder, "runtimes");
         IEnumerable<string> present = !Directory.Exists(runtimes) ? [] :
@@ -93,9 +87,10 @@ internal static unsafe class NativeLibraryLoader
             orderby folder
             select Path.GetFileName(folder);
         string list = string.Join(", ", present);
-        return $"no native library for {RuntimeIdentifier}; this build has {(list.Length == 0 ? "none" : list)}. " +
+        return new NativeGenException(NativeGenErrorCode.DeviceUnavailable,
+            $"no native library for {RuntimeIdentifier}; this build has {(list.Length == 0 ? "none" : list)}. " +
             $"Looked for {string.Join(" and ", Candidates(appFolder))}. " +
-            $"Build NativeGen from source on this platform, or use a NativeGen package that lists {RuntimeIdentifier}.";
+            $"Build NativeGen from source on this platform, or use a NativeGen package that lists {RuntimeIdentifier}.");
     }
 
     // Composed, because RuntimeInformation.RuntimeIdentifier names a distribution on some source-built runtimes.
