@@ -55,6 +55,15 @@ public sealed class Sampler
     public static float LogProbability(ReadOnlySpan<float> logits, int token) =>
         (float)(logits[token] - VectorMath.LogSumExp(logits, VectorMath.Max(logits, out _)));
 
+    /// <summary>The most likely tokens, best first, of equal ones the lowest id first. Reported, never decided upon; allocates its result.</summary>
+    public static int[] Best(ReadOnlySpan<float> logits, int count, Candidates candidates)
+    {
+        candidates.Load(logits);
+        candidates.KeepBest(count);
+        var scores = candidates.Scores.ToArray();
+        return [.. Enumerable.Range(0, scores.Length).OrderByDescending(i => scores[i]).Select(candidates.Id).Take(count)]; // a stable sort
+    }
+
     /// <summary>Inverse transform sampling over the weights in rising order of ids, summed in double.</summary>
     private static int Draw(Candidates candidates, in SamplingContext context)
     {

@@ -1,0 +1,150 @@
+// Options by themselves: ranges, what this build does not do, what has no effect, and how settings lie under a request.
+using Microsoft.Extensions.AI;
+
+namespace NativeGen.Tests.Generation;
+
+public sealed class OptionTests
+{
+    public static TheoryData<string, GenerationOptions> Refused { get; } = new()
+    {
+        { "MaxNewTokens", new() { MaxNewTokens = 0 } },
+        { "MinNewTokens", new() { MinNewTokens = -1 } },
+        { "MinNewTokens", new() { MinNewTokens = 5, MaxNewTokens = 4 } },
+        { "MaxLength", new() { MaxLength = 0 } },
+        { "Temperature", new() { Temperature = -0.1f } },
+        { "Temperature", new() { Temperature = float.NaN } },
+        { "Temperature", new() { Temperature = float.PositiveInfinity } },
+        { "TopK", new() { TopK = -1 } },
+        { "TopP", new() { TopP = 1.01f } },
+        { "TopP", new() { TopP = float.NaN } },
+        { "MinP", new() { MinP = -0.01f } },
+        { "RepetitionPenalty", new() { RepetitionPenalty = 0 } },
+        { "FrequencyPenalty", new() { FrequencyPenalty = float.NaN } },
+        { "PresencePenalty", new() { PresencePenalty = float.NegativeInfinity } },
+        { "LogitBias", new() { LogitBias = new Dictionary<int, float> { [1] = float.NaN } } },
+        { "NumReturnSequences", new() { NumReturnSequences = 0 } },
+        { "TopLogprobs", new() { TopLogprobs = 21 } },
+        { "StopSequences", new() { StopSequences = ["a", ""] } },
+        { "StopSequences", new() { StopSequences = ["a\ud83d"] } },
+        { "NumBeams", new() { NumBeams = 0 } },
+        { "NumBeams", new() { NumBeams = 4 } },
+        { "NumBeamGroups", new() { NumBeamGroups = 2 } },
+        { "DiversityPenalty", new() { DiversityPenalty = 1 } },
+        { "TypicalP", new() { TypicalP = 0.9f } },
+        { "TopNSigma", new() { TopNSigma = 1 } },
+        { "EpsilonCutoff", new() { EpsilonCutoff = 0.01f } },
+        { "EtaCutoff", new() { EtaCutoff = 0.01f } },
+        { "XtcProbability", new() { XtcProbability = 0.5f } },
+        { "DryMultiplier", new() { DryMultiplier = 0.8f } },
+        { "Mirostat", new() { Mirostat = 2 } },
+        { "DynamicTemperatureRange", new() { DynamicTemperatureRange = 0.5f } },
+        { "NoRepeatNgramSize", new() { NoRepeatNgramSize = 2 } },
+        { "BadWords", new() { BadWords = ["x"] } },
+        { "ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json } },
+        { "Choices", new() { Choices = ["a"] } },
+        { "Regex", new() { Regex = "a" } },
+        { "Grammar", new() { Grammar = "a" } },
+        { "PromptLookupNumTokens", new() { PromptLookupNumTokens = 3 } },
+        { "DraftModel", new() { DraftModel = "small" } },
+        { "ContextOverflow", new() { ContextOverflow = ContextOverflow.ShiftWindow } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Refused), DisableDiscoveryEnumeration = true)]
+    public void WhatCannotBeDoneThrowsAndIsNamed(string option, GenerationOptions options)
+    {
+        var error = Assert.Throws<ArgumentException>(() => OptionCheck.Validate(options));
+        Assert.Equal(option, error.ParamName);
+        Assert.Contains(option, error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Every option is one that this build carries out, one that throws, or one of those that may have no effect: none is forgotten.</summary>
+    [Fact]
+    public void NoOptionIsIgnoredSilently()
+    {
+        string[] carriedOut =
+        [
+            "MaxNewTokens", "MinNewTokens", "MaxLength", "DoSample", "Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty", "FrequencyPenalty",
+            "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
+        ];
+        string[] withoutEffect =
+        [
+            "EarlyStopping", "LengthPenalty", "XtcThreshold", "DryBase", "DryAllowedLength", "DrySequenceBreakers", "MirostatTau", "MirostatEta",
+            "DynamicTemperatureExponent",
+        ];
+        var all = typeof(GenerationOptions).GetProperties().Select(property => property.Name);
+        Assert.Empty(all.Except(carriedOut).Except(withoutEffect).Except(Refused.Select(row => row.Data.Item1)));
+        GenerationOptions idle = new()
+        {
+            EarlyStopping = true, LengthPenalty = 2, XtcThreshold = 0.1f, DryBase = 2, DryAllowedLength = 3, DrySequenceBreakers = ["x"], MirostatTau = 5,
+            MirostatEta = 0.1f, DynamicTemperatureExponent = 1,
+        };
+        OptionCheck.Validate(idle);
+        var warnings = OptionCheck.Warnings(idle, idle);
+        Assert.All(withoutEffect, option => Assert.Single(warnings, warning => warning.StartsWith(option, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void ValuesThatMeanOffAreTaken() => OptionCheck.Validate(new()
+    {
+        NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 0, TypicalP = 1, TopNSigma = 0, EpsilonCutoff = 0, EtaCutoff = 0, XtcProbability = 0,
+        DryMultiplier = 0, Mirostat = 0, DynamicTemperatureRange = 0, NoRepeatNgramSize = 0, BadWords = [], ResponseFormat = ChatResponseFormat.Text,
+        PromptLookupNumTokens = 0, ContextOverflow = ContextOverflow.Error, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1,
+    });
+
+    [Fact]
+    public void NothingDrawnMeansItsOptionsHaveNoEffect()
+    {
+        GenerationOptions options = new() { DoSample = false, Temperature = 0.7f, TopK = 5, TopP = 0.5f, MinP = 0.1f, Seed = 1, NumReturnSequences = 2 };
+        var warnings = OptionCheck.Warnings(options, options);
+        Assert.Equal(6, warnings.Count);
+        Assert.All(["Temperature", "TopK", "TopP", "MinP", "Seed", "NumReturnSequences"], option => Assert.Single(warnings, warning => warning.StartsWith(option, StringComparison.Ordinal)));
+
+        GenerationOptions cold = new() { DoSample = true, Temperature = 0 };
+        Assert.StartsWith("DoSample", Assert.Single(OptionCheck.Warnings(cold, cold)), StringComparison.Ordinal);
+        Assert.Empty(OptionCheck.Warnings(new() { Temperature = 0.7f, Seed = 3 }, new() { Temperature = 0.7f, Seed = 3 }));
+
+        // What comes from the settings is not the caller's doing.
+        Assert.Empty(OptionCheck.Warnings(new() { DoSample = false }, new() { DoSample = false, Temperature = 0.7f }));
+        Assert.Single(OptionCheck.Warnings(new() { MaxNewTokens = 5, MaxLength = 9 }, new() { MaxNewTokens = 5, MaxLength = 9 }));
+    }
+
+    [Fact]
+    public void ARequestLiesOverTheSettings()
+    {
+        var all = typeof(GenerationOptions).GetProperties();
+        GenerationOptions settings = new()
+        {
+            MaxNewTokens = 1, MinNewTokens = 1, DoSample = true, Temperature = 1, TopK = 1, TopP = 1, MinP = 1, TypicalP = 1, TopNSigma = 1, EpsilonCutoff = 1,
+            EtaCutoff = 1, XtcProbability = 1, XtcThreshold = 1, DryMultiplier = 1, DryBase = 1, DryAllowedLength = 1, DrySequenceBreakers = ["1"], Mirostat = 1,
+            MirostatTau = 1, MirostatEta = 1, DynamicTemperatureRange = 1, DynamicTemperatureExponent = 1, RepetitionPenalty = 1, FrequencyPenalty = 1,
+            PresencePenalty = 1, NoRepeatNgramSize = 1, LogitBias = new Dictionary<int, float> { [1] = 1 }, BadWords = ["1"], SuppressTokens = [1], Seed = 1,
+            NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, StopSequences = ["1"],
+            SkipSpecialTokens = true, Logprobs = true, TopLogprobs = 1, ResponseFormat = ChatResponseFormat.Text, Choices = ["1"], Regex = "1", Grammar = "1",
+            PromptLookupNumTokens = 1, DraftModel = "1", ContextOverflow = ContextOverflow.TruncateOldestTurns,
+        };
+        var filled = new GenerationOptions { MaxLength = 7 }.Over(settings);
+        Assert.Equal(7, filled.MaxLength);
+        Assert.Null(filled.MaxNewTokens); // the request named the other length
+        Assert.Equal(settings with { MaxNewTokens = null, MaxLength = 7 }, filled);
+        Assert.All(all.Where(property => property.Name != "MaxLength"), property => Assert.NotNull(property.GetValue(settings)));
+
+        GenerationOptions asked = new() { Temperature = 0.1f, MaxNewTokens = 9, SkipSpecialTokens = false };
+        Assert.Equal(settings with { Temperature = 0.1f, MaxNewTokens = 9, SkipSpecialTokens = false }, asked.Over(settings));
+        Assert.Same(asked, asked.Over(null));
+    }
+
+    [Fact]
+    public void RequestsWithoutAPromptOrWithAChatAreRefused()
+    {
+        Assert.Throws<ArgumentNullException>(() => GenerationRequest.Validate(null!));
+        Assert.Equal("Prompt", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new() { Prompt = null! })).ParamName);
+        Assert.Equal("Prompt", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new[] { new ChatMessage(ChatRole.User, "x") }))).ParamName);
+        Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { PromptFormat = PromptFormat.Chat })).ParamName);
+        Assert.Equal("Tools", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Tools = [AIFunctionFactory.Create(() => 1)] })).ParamName);
+        Assert.Equal("Priority", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Priority = (GenerationPriority)7 })).ParamName);
+        Assert.Throws<ArgumentException>(() => GenerationPrompt.FromTokens(ReadOnlyMemory<int>.Empty));
+        Assert.Throws<ArgumentException>(() => GenerationPrompt.FromMessages([]));
+        GenerationRequest.Validate(new(new[] { 1, 2 }, new() { Temperature = 0 }));
+    }
+}
