@@ -6,7 +6,9 @@
 #include <cwchar>
 
 #define WIN32_LEAN_AND_MEAN
+#ifndef NOMINMAX // libstdc++ defines it
 #define NOMINMAX
+#endif
 #include <windows.h>
 
 namespace ng {

@@ -1,5 +1,7 @@
 // Windows: memory status, process affinity, processor topology.
+#ifndef NOMINMAX // libstdc++ defines it
 #define NOMINMAX
+#endif
 #include <windows.h>
 
 #include <algorithm>
