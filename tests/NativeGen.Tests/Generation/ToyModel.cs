@@ -12,10 +12,10 @@ internal sealed class ToyModel : ITokenizer, IAsyncDisposable
 
     private readonly Dictionary<string, byte[]> _script = [];
 
-    public ToyModel(TextGeneratorOptions? options = null, int contextLength = 512, int pages = 200, int pageTokens = 4)
+    public ToyModel(TextGeneratorOptions? options = null, int contextLength = 512, int pages = 200, int pageTokens = 4, Func<GenerationOptions?>? defaults = null)
     {
         Context = new RecordingContext(Vocabulary, contextLength, 64, pageTokens, pages) { Steps = null };
-        Generator = new TextGenerator(Info, this, Context, options ?? new TextGeneratorOptions());
+        Generator = new TextGenerator(Info, this, Context, options ?? new TextGeneratorOptions(), defaults);
     }
 
     public static ModelInfo Info { get; } = new()
