@@ -9,7 +9,7 @@ namespace NativeGen.Tests.Scheduling;
 public sealed class DecodeLoopTests
 {
     private static readonly Sampler Drawing = new([new TemperatureStep(0.9f), new TopKStep(8)], draw: true);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TestSink.Patience;
 
     [Fact]
     public async Task OneRequestGetsTheTokensOfAPlainLoop()
@@ -458,45 +458,5 @@ public sealed class DecodeLoopTests
         }
 
         public void Dispose() => Open();
-    }
-
-    private sealed class TestSink : TokenSink
-    {
-        private static int _ended;
-        private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private int _taken;
-
-        public LoopRequest Request { get; set; } = null!;
-
-        public int Room { get => Volatile.Read(ref field); set => Volatile.Write(ref field, value); } = int.MaxValue;
-
-        public Action<LoopSequence>? OnToken { get; init; }
-
-        public Task Done => _done.Task.WaitAsync(Patience);
-
-        public int EndOrder { get; private set; }
-
-        public Dictionary<int, FinishReason> Reasons { get; } = [];
-
-        public int[] Tokens(int sequence) => Request.Sequences[sequence].Tokens[Request.Prompt.Length..].ToArray();
-
-        public override bool HasRoom => _taken < Room;
-
-        public override bool Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates buffers)
-        {
-            _taken++;
-            OnToken?.Invoke(sequence);
-            return false;
-        }
-
-        public override void Finish(LoopSequence sequence, FinishReason reason) => Reasons.Add(sequence.Index, reason);
-
-        public override void Complete(LoopRequest request)
-        {
-            EndOrder = Interlocked.Increment(ref _ended);
-            _done.SetResult();
-        }
-
-        public override void Fail(Exception error) => _done.TrySetException(error);
     }
 }
