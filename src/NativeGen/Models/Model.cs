@@ -1,5 +1,6 @@
 // An open model: immutable weights shared by every context, the file's metadata, and the tokenizer made from it.
 using NativeGen.Interop;
+using NativeGen.Tokenization;
 
 namespace NativeGen.Models;
 
@@ -9,17 +10,24 @@ namespace NativeGen.Models;
 /// </remarks>
 public sealed class Model : IDisposable
 {
+    private readonly Lazy<Tokenizer> _tokenizer;
+
     private Model(ModelHandle handle, GgufFile file)
     {
         Handle = handle;
         File = file;
         Info = ModelInfo.Read(handle, file);
+        _tokenizer = new(() => Tokenizer.Create(TokenizerDataReader.Read(file)));
     }
 
     internal ModelHandle Handle { get; }
 
     /// <summary>What the model is.</summary>
     public ModelInfo Info { get; }
+
+    /// <summary>The model's tokenizer, made from the file's metadata when first asked for.</summary>
+    /// <exception cref="NativeGenException">InvalidModel or UnsupportedArchitecture: the file's tokenizer is missing, damaged or of an unknown kind.</exception>
+    public Tokenizer Tokenizer => _tokenizer.Value;
 
     /// <summary>The file's metadata and tensor list. It belongs to the model and is closed with it.</summary>
     public GgufFile File { get; }

@@ -1,0 +1,123 @@
+// Finds special and user-defined tokens in a text. The longest names are found first, wherever they stand; what is left between them is text.
+namespace NativeGen.Tokenization;
+
+internal sealed class SpecialTexts
+{
+    private readonly Vocabulary _vocabulary;
+    private readonly int[] _longestFirst;
+    private readonly ByteStringTable _names;      // entry i is the name of _tokens[i]
+    private readonly List<int> _tokens = [];
+    private readonly int[] _lengths;              // distinct lengths of names
+    private readonly System.Buffers.SearchValues<byte> _firstBytes;
+
+    internal SpecialTexts(Vocabulary vocabulary)
+    {
+        _vocabulary = vocabulary;
+        _names = new(256, 4096);
+        var lengths = new SortedSet<int>();
+        var first = new HashSet<byte>();
+        for (int id = 0; id < vocabulary.Count; id++)
+        {
+            ReadOnlySpan<byte> text = vocabulary.Text(id);
+            if (text.IsEmpty || !vocabulary.Is(id, TokenAttributes.Control | TokenAttributes.UserDefined | TokenAttributes.Unknown) || _names.Find(text) >= 0)
+                continue;
+            _names.Append(text);
+            _tokens.Add(id);
+            lengths.Add(text.Length);
+            first.Add(text[0]);
+        }
+
+        _lengths = [.. lengths];
+        _firstBytes = System.Buffers.SearchValues.Create([.. first]);
+        _longestFirst = [.. _tokens.OrderByDescending(id => vocabulary.Text(id).Length)];
+    }
+
+    /// <summary>A token, or (Token is -1) the text from Start to End.</summary>
+    internal readonly record struct Fragment(int Token, int Start, int End);
+
+    /// <summary>The text's fragments in order. With <paramref name="parseSpecial"/> false only user-defined tokens are found.</summary>
+    internal List<Fragment> Partition(ReadOnlySpan<byte> text, bool parseSpecial)
+    {
+        var fragments = new List<Fragment>();
+        if (text.IsEmpty)
+            return fragments;
+        fragments.Add(new(-1, 0, text.Length));
+        HashSet<int> present = FindPresent(text, parseSpecial);
+        if (present.Count == 0)
+            return fragments;
+        foreach (int id in _longestFirst)
+        {
+            if (!present.Contains(id))
+                continue;
+            var cut = new List<Fragment>(fragments.Count + 2);
+            foreach (Fragment fragment in fragments)
+            {
+                if (fragment.Token >= 0)
+                    cut.Add(fragment);
+                else
+                    Split(text, fragment, id, cut);
+            }
+
+            fragments = cut;
+        }
+
+        return fragments;
+    }
+
+    // Names that occur at all: most texts hold none, and vocabularies have thousands.
+    private HashSet<int> FindPresent(ReadOnlySpan<byte> text, bool parseSpecial)
+    {
+        var present = new HashSet<int>();
+        for (int at = 0; at < text.Length; at++)
+        {
+            int step = text[at..].IndexOfAny(_firstBytes);
+            if (step < 0)
+                break;
+            at += step;
+            foreach (int length in _lengths)
+            {
+                if (length > text.Length - at)
+                    break;
+                int entry = _names.Find(text.Slice(at, length));
+                if (entry >= 0 && (parseSpecial || !_vocabulary.Is(_tokens[entry], TokenAttributes.Control | TokenAttributes.Unknown)))
+                    present.Add(_tokens[entry]);
+            }
+        }
+
+        return present;
+    }
+
+    private void Split(ReadOnlySpan<byte> text, Fragment fragment, int id, List<Fragment> cut)
+    {
+        ReadOnlySpan<byte> name = _vocabulary.Text(id);
+        int start = fragment.Start;
+        while (start < fragment.End)
+        {
+            int found = text[start..fragment.End].IndexOf(name);
+            if (found < 0)
+                break;
+            int left = start + found, right = left + name.Length;
+            if (_vocabulary.Is(id, TokenAttributes.StripLeft))
+            {
+                while (left > start && IsSpace(text[left - 1]))
+                    left--;
+            }
+
+            if (_vocabulary.Is(id, TokenAttributes.StripRight))
+            {
+                while (right < fragment.End && IsSpace(text[right]))
+                    right++;
+            }
+
+            if (left > start)
+                cut.Add(new(-1, start, left));
+            cut.Add(new(id, left, right));
+            start = right;
+        }
+
+        if (start < fragment.End)
+            cut.Add(fragment with { Start = start });
+    }
+
+    private static bool IsSpace(byte b) => b is (byte)' ' or (>= 9 and <= 13);
+}

@@ -1,0 +1,194 @@
+// SentencePiece's Unigram (Kudo 2018, arXiv 1804.10959): text is normalized by the model's character map, then cut so that the sum of the
+// tokens' log-probabilities is largest (Viterbi).
+using System.Buffers;
+using System.Buffers.Binary;
+using NativeGen.Tokenization.Unicode;
+
+namespace NativeGen.Tokenization;
+
+internal sealed class UnigramEncoder : TextEncoder
+{
+    private const float UnknownPenalty = 10; // below the worst token: SentencePiece's constant
+
+    private readonly Vocabulary _vocabulary;
+    private readonly CharacterMap _map;
+    private readonly bool _addSpacePrefix, _mergeSpaces;
+    private readonly float _unknownScore;
+
+    internal UnigramEncoder(Vocabulary vocabulary, TokenizerData data)
+    {
+        _vocabulary = vocabulary;
+        _map = new(data.CharacterMap ?? []);
+        _addSpacePrefix = data.AddSpacePrefix ?? true;
+        _mergeSpaces = data.RemoveExtraWhitespace ?? false;
+        float least = float.MaxValue;
+        for (int id = 0; id < vocabulary.Count; id++)
+        {
+            if (vocabulary.Is(id, TokenAttributes.Normal))
+                least = Math.Min(least, vocabulary.Score(id));
+        }
+
+        _unknownScore = (least == float.MaxValue ? 0 : least) - UnknownPenalty;
+    }
+
+    internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
+    {
+        var normalized = new ArrayBufferWriter<byte>(text.Length * 2 + 16);
+        Normalize(text, normalized);
+        if (normalized.WrittenCount > 0)
+            Cut(normalized.WrittenSpan, ref tokens);
+    }
+
+    private void Normalize(ReadOnlySpan<byte> text, ArrayBufferWriter<byte> output)
+    {
+        bool prepended = false, inWord = false;
+        for (int at = 0; at < text.Length;)
+        {
+            ReadOnlySpan<byte> piece = UserDefinedAt(text[at..]);
+            int consumed = piece.Length;
+            if (consumed == 0)
+                piece = _map.Next(text[at..], out consumed);
+            at += consumed;
+            foreach (byte b in piece)
+            {
+                if (b == (byte)' ')
+                {
+                    inWord = false;
+                    if (!_mergeSpaces)
+                        output.Write(SpaceEscape.Utf8);
+                    continue;
+                }
+
+                if (!inWord)
+                {
+                    inWord = true;
+                    if ((_addSpacePrefix && !prepended) || _mergeSpaces)
+                    {
+                        output.Write(SpaceEscape.Utf8);
+                        prepended = true;
+                    }
+                }
+
+                output.Write([b]);
+            }
+        }
+    }
+
+    private ReadOnlySpan<byte> UserDefinedAt(ReadOnlySpan<byte> text)
+    {
+        if (!_vocabulary.HasUserDefined)
+            return [];
+        for (int length = Math.Min(text.Length, _vocabulary.Table.LongestLength); length > 0; length--)
+        {
+            int token = _vocabulary.Table.Find(text[..length]);
+            if (token >= 0 && _vocabulary.Is(token, TokenAttributes.UserDefined))
+                return text[..length];
+        }
+
+        return [];
+    }
+
+    // best[i]: the best way to spell text[..i]; its last token and where that begins.
+    private void Cut(ReadOnlySpan<byte> text, ref TokenWriter tokens)
+    {
+        int unknown = _vocabulary.Special.Unknown;
+        (int Token, int Start, double Score)[] best = ArrayPool<(int, int, double)>.Shared.Rent(text.Length + 1);
+        best.AsSpan(0, text.Length + 1).Fill((unknown, 0, double.NegativeInfinity));
+        best[0] = (unknown, 0, 0);
+        for (int at = 0; at < text.Length;)
+        {
+            int character = Math.Min(UnicodeTables.AnnouncedLength(text[at]), text.Length - at);
+            bool known = false;
+            int longest = Math.Min(text.Length - at, _vocabulary.Table.LongestLength);
+            for (int length = 1; length <= longest; length++)
+            {
+                int token = _vocabulary.Table.Find(text.Slice(at, length));
+                if (token < 0 || !_vocabulary.Is(token, TokenAttributes.Normal | TokenAttributes.UserDefined | TokenAttributes.Unused))
+                    continue;
+                known |= length == character;
+                double score = best[at].Score + (_vocabulary.Is(token, TokenAttributes.UserDefined) ? 0 : _vocabulary.Score(token));
+                if (score > best[at + length].Score)
+                    best[at + length] = (token, at, score);
+            }
+
+            if (!known && best[at].Score + _unknownScore > best[at + character].Score)
+                best[at + character] = (unknown, at, best[at].Score + _unknownScore);
+            at += character;
+        }
+
+        int first = tokens.Count;
+        bool wasUnknown = false;
+        for (int end = text.Length; end > 0; end = best[end].Start)
+        {
+            bool isUnknown = best[end].Token == unknown;
+            if (!(isUnknown && wasUnknown) && best[end].Token >= 0)
+                tokens.Add(best[end].Token); // neighbouring unknowns are one
+            wasUnknown = isUnknown;
+        }
+
+        tokens.Reverse(first);
+        ArrayPool<(int, int, double)>.Shared.Return(best);
+    }
+
+    /// <summary>
+    /// SentencePiece's precompiled normalizer: a compressed double array (Yata et al. 2007) from text to a place in a list of replacements. Every index
+    /// is checked: the bytes come from the model file.
+    /// </summary>
+    private sealed class CharacterMap
+    {
+        private readonly uint[] _nodes = [];
+        private readonly byte[] _replacements = [];
+
+        internal CharacterMap(byte[] data)
+        {
+            if (data.Length == 0)
+                return;
+            uint size = data.Length >= 4 ? BinaryPrimitives.ReadUInt32LittleEndian(data) : uint.MaxValue;
+            if (size % 4 != 0 || size > data.Length - 4)
+                throw Vocabulary.Invalid("tokenizer.ggml.precompiled_charsmap", "is cut off");
+            _nodes = new uint[size / 4];
+            for (int i = 0; i < _nodes.Length; i++)
+                _nodes[i] = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(4 + 4 * i));
+            _replacements = data[(int)(4 + size)..];
+        }
+
+        /// <summary>What the text begins with, normalized, and how many bytes of it that was.</summary>
+        internal ReadOnlySpan<byte> Next(ReadOnlySpan<byte> text, out int consumed)
+        {
+            consumed = 0;
+            uint replacement = 0;
+            uint node = Base(0);
+            for (int i = 0; i < text.Length && text[i] != 0; i++)
+            {
+                node ^= text[i];
+                if (node >= _nodes.Length || (_nodes[node] & 0x800000FF) != text[i])
+                    break;
+                bool leaf = (_nodes[node] >> 8 & 1) != 0;
+                node ^= Base(node);
+                if (leaf && node < _nodes.Length)
+                {
+                    consumed = i + 1;
+                    replacement = _nodes[node] & 0x7FFFFFFF;
+                }
+            }
+
+            if (consumed > 0 && replacement < _replacements.Length)
+            {
+                ReadOnlySpan<byte> rest = _replacements.AsSpan((int)replacement);
+                int end = rest.IndexOf((byte)0);
+                return end < 0 ? rest : rest[..end];
+            }
+
+            UnicodeTables.Decode(text, 0, out consumed);
+            return consumed > 1 || text[0] < 0x80 ? text[..consumed] : "\uFFFD"u8;
+        }
+
+        private uint Base(uint node)
+        {
+            if (node >= _nodes.Length)
+                return 0;
+            uint packed = _nodes[node];
+            return (packed >> 10) << (int)((packed & 1u << 9) >> 6);
+        }
+    }
+}
