@@ -10,6 +10,7 @@ else()
     -ffp-contract=off
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # gcc 12 alarms falsely on std::string + (its bug 105329)
+    $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-sign-conversion>  # part of -Wconversion in clang, not in gcc
     $<$<BOOL:${NG_WERROR}>:-Werror>)
 endif()
 

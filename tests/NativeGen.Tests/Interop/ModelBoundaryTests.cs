@@ -231,6 +231,7 @@ public sealed unsafe class ModelBoundaryTests : IDisposable
     public void Unknown_sequences_are_refused_by_every_call()
     {
         NgError error = new();
+        byte* bytes = stackalloc byte[64];
         int dropped = NewSequence();
         Assert.Equal(NativeStatus.Ok, Raw.ng_seq_drop(_context, dropped, &error));
         foreach (int unknown in new[] { dropped, -1, 12345, int.MinValue, int.MaxValue })
@@ -238,7 +239,6 @@ public sealed unsafe class ModelBoundaryTests : IDisposable
             int seq = 7;
             uint number;
             nuint needed;
-            byte* bytes = stackalloc byte[64];
             Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_seq_drop(_context, unknown, &error));
             Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_seq_fork(_context, unknown, 0, &seq, &error));
             Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_seq_cut(_context, unknown, 0, &error));
