@@ -106,8 +106,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         }
     }
 
-    private static ITokenizer TokenizerOf(Model model) =>
-        throw new NativeGenException(NativeGenErrorCode.UnsupportedArchitecture, $"This build has no tokenizer for {model.Info.Name}.");
+    private static ITokenizer TokenizerOf(Model model) => new ModelTokenizer(model.Tokenizer);
 
     /// <summary>A cache for as many full-length requests as may run at once, or as many as half of the available memory holds.</summary>
     private static ContextOptions SizeCache(string path, TextGeneratorOptions options)

@@ -1,0 +1,182 @@
+// nativegen generate: text goes to stdout as it comes, through the same ITextGenerator that applications inject.
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using NativeGen.Cli.Shell;
+using NativeGen.Models;
+
+namespace NativeGen.Cli.Commands;
+
+internal static class GenerateCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var prompt = TextInput.Argument("PROMPT", "The beginning of the text");
+        var model = CommonOptions.Model();
+        var maxNewTokens = CommonOptions.AtLeast(Nullable("--max-new-tokens", "-n", "Most tokens to write [default: until the model ends or the context is full]"), 1);
+        var temperature = CommonOptions.Checked(new Option<float?>("--temperature") { Description = "Randomness; 0 takes the likeliest token always [default: 0.8]", HelpName = "T" }, t => t is >= 0 and <= 100, "from 0 to 100");
+        var topK = CommonOptions.AtLeast(Nullable("--top-k", null, "Choose among the K likeliest; 0 = all [default: 40]"), 0);
+        var topP = Probability("--top-p", "Choose among the likeliest that make up this probability [default: 0.95]");
+        var minP = Probability("--min-p", "Leave out what is less likely than this share of the likeliest [default: 0.05]");
+        var repetitionPenalty = CommonOptions.Checked(new Option<float?>("--repetition-penalty") { Description = "Above 1: less of what was said already [default: 1]", HelpName = "X" }, p => p > 0, "above 0");
+        var numReturnSequences = CommonOptions.AtLeast(Nullable("--num-return-sequences", null, "How many texts to write [default: 1]"), 1);
+        var greedy = new Option<bool>("--greedy") { Description = "Take the likeliest token always" };
+        var doSample = new Option<bool>("--do-sample") { Description = "Draw tokens by their probabilities (the default)" };
+        var seed = new Option<long?>("--seed") { Description = "The same seed gives the same text [default: a new one each time]", HelpName = "N" };
+        var stop = new Option<string[]>("--stop") { Description = "End before this text; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
+        var logprobs = new Option<bool>("--logprobs") { Description = "With --json: the log-probability of every token" };
+        var json = CommonOptions.Json("The whole result as JSON instead of the text");
+        var stats = new Option<bool>("--stats") { Description = "Speed and token counts on stderr [default: when it is a terminal]" };
+        var threads = CommonOptions.Threads();
+        var contextLength = CommonOptions.ContextLength();
+        var verb = new Verb("generate", "Continues a text.",
+            ("nativegen generate \"Once upon a time\"", "a story by the model that comes along"),
+            ("nativegen generate -m model.gguf -n 100 --temperature 0.2 \"Dear Sir\"", "another model, at most 100 tokens, little chance"),
+            ("nativegen generate --greedy --json < prompt.txt", "prompt from stdin, result as JSON"))
+        {
+            prompt, model, maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, numReturnSequences, greedy, doSample, seed, stop, logprobs, json, stats, threads, contextLength,
+        };
+        verb.Validators.Add(result =>
+        {
+            if (result.GetValue(greedy) && result.GetValue(doSample))
+                result.AddError("--greedy and --do-sample contradict each other");
+            if (result.GetValue(logprobs) && !result.GetValue(json))
+                result.AddError("--logprobs needs --json");
+        });
+        verb.SetAction(async (parsed, cancel) =>
+        {
+            var path = ModelLocator.Find(parsed.GetValue(model));
+            var request = new GenerationRequest(TextInput.ReadPrompt(terminal, parsed.GetValue(prompt), cancel), new GenerationOptions
+            {
+                MaxNewTokens = parsed.GetValue(maxNewTokens),
+                Temperature = parsed.GetValue(temperature),
+                TopK = parsed.GetValue(topK),
+                TopP = parsed.GetValue(topP),
+                MinP = parsed.GetValue(minP),
+                RepetitionPenalty = parsed.GetValue(repetitionPenalty),
+                NumReturnSequences = parsed.GetValue(numReturnSequences),
+                DoSample = parsed.GetValue(greedy) ? false : parsed.GetValue(doSample) ? true : null,
+                Seed = parsed.GetValue(seed),
+                StopSequences = parsed.GetValue(stop) is { Length: > 0 } stops ? stops : null,
+                Logprobs = parsed.GetValue(logprobs) ? true : null,
+            });
+            await using var generator = Open(terminal, path, parsed.GetValue(threads), parsed.GetValue(contextLength), cancel);
+            if (parsed.GetValue(json))
+            {
+                var result = await generator.GenerateAsync(request, cancel).ConfigureAwait(false);
+                Warn(terminal, result.Warnings);
+                terminal.WriteJson(writer => Write(writer, result, parsed.GetValue(logprobs)));
+                if (parsed.GetValue(stats))
+                    Report(terminal, result.Usage, result.Timings, result.FinishReason);
+                return ExitCode.Done;
+            }
+            return await StreamAsync(terminal, generator, request, parsed.GetValue(stats), cancel).ConfigureAwait(false);
+        });
+        return verb;
+    }
+
+    private static TextGenerator Open(Terminal terminal, string path, int threads, int contextLength, CancellationToken cancel)
+    {
+        var options = new TextGeneratorOptions
+        {
+            Model = new ModelOptions { Threads = threads },
+            Context = new ContextOptions { Threads = threads, ContextLength = contextLength },
+            MaxConcurrentRequests = 1,
+        };
+        var progress = new StatusProgress(terminal, $"loading {Path.GetFileName(path)}");
+        var generator = TextGenerator.Open(path, options, progress, cancel);
+        terminal.ClearStatus();
+        return generator;
+    }
+
+    private static async Task<int> StreamAsync(Terminal terminal, TextGenerator generator, GenerationRequest request, bool stats, CancellationToken cancel)
+    {
+        // Several texts are written one after the other: those that are not at the front wait.
+        var waiting = new Dictionary<int, System.Text.StringBuilder>();
+        var ended = new HashSet<int>();
+        int front = 0, count = request.Options!.NumReturnSequences ?? 1;
+        if (count == 1)
+            terminal.Write(request.Prompt.Text!);
+        GenerationUpdate? last = null;
+        await foreach (var update in generator.StreamAsync(request, cancel).ConfigureAwait(false))
+        {
+            last = update.Usage is null ? last : update;
+            if (count == 1)
+            {
+                if (update.Text.Length > 0)
+                    terminal.Write(update.Text);
+                continue;
+            }
+            if (!waiting.TryGetValue(update.SequenceIndex, out var text))
+                waiting[update.SequenceIndex] = text = new();
+            text.Append(update.Text);
+            if (update.FinishReason is not null)
+                ended.Add(update.SequenceIndex);
+            while (ended.Contains(front))
+                terminal.Write($"{front + 1}. {request.Prompt.Text}{waiting[front++]}\n\n");
+        }
+        if (count == 1)
+            terminal.WriteLine();
+        if (last is not null)
+        {
+            Warn(terminal, last.Warnings);
+            if (stats || (terminal.ErrIsTerminal && !terminal.Quiet))
+                Report(terminal, last.Usage!, last.Timings!, last.FinishReason ?? FinishReason.Stop);
+        }
+        return ExitCode.Done;
+    }
+
+    private static void Warn(Terminal terminal, IReadOnlyList<string> warnings)
+    {
+        foreach (var warning in warnings)
+            terminal.Note($"note: {warning}");
+    }
+
+    private static void Report(Terminal terminal, GenerationUsage usage, GenerationTimings timings, FinishReason reason) =>
+        terminal.Note(string.Create(CultureInfo.InvariantCulture,
+            $"{usage.PromptTokens} prompt tokens, {usage.GeneratedTokens} written, {timings.TokensPerSecond:0.0} tokens/s, first after {timings.FirstToken.TotalMilliseconds:0} ms, ended by {reason}"));
+
+    private static void Write(Utf8JsonWriter writer, GenerationResult result, bool logprobs)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("sequences");
+        foreach (var sequence in result.Sequences)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("text", sequence.Text);
+            writer.WriteStartArray("tokens");
+            foreach (var token in sequence.Tokens)
+                writer.WriteNumberValue(token);
+            writer.WriteEndArray();
+            writer.WriteString("finish_reason", sequence.FinishReason.ToString());
+            writer.WriteNumber("sum_logprob", sequence.SumLogprob);
+            if (logprobs && sequence.Logprobs is { } values)
+            {
+                writer.WriteStartArray("logprobs");
+                foreach (var value in values)
+                    writer.WriteNumberValue(value.Logprob);
+                writer.WriteEndArray();
+            }
+            writer.WriteEndObject();
+        }
+        writer.WriteEndArray();
+        writer.WriteStartObject("usage");
+        writer.WriteNumber("prompt_tokens", result.Usage.PromptTokens);
+        writer.WriteNumber("generated_tokens", result.Usage.GeneratedTokens);
+        writer.WriteEndObject();
+        writer.WriteNumber("tokens_per_second", Math.Round(result.Timings.TokensPerSecond, 1));
+        writer.WriteNumber("seed", result.Seed);
+        writer.WriteEndObject();
+    }
+
+    private static Option<int?> Nullable(string name, string? alias, string description)
+    {
+        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
+        if (alias is not null)
+            option.Aliases.Add(alias);
+        return option;
+    }
+
+    private static Option<float?> Probability(string name, string description) =>
+        CommonOptions.Checked(new Option<float?>(name) { Description = description, HelpName = "P" }, p => p is >= 0 and <= 1, "from 0 to 1");
+}
