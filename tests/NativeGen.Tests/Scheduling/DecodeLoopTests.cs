@@ -305,6 +305,28 @@ public sealed class DecodeLoopTests
         }
     }
 
+    [Fact]
+    public async Task AnEngineWithoutRoomCostsNoTextUnlessItStaysSo()
+    {
+        RecordingContext context = new(batchRows: 32, pages: 100);
+        await using var loop = Loop(context);
+        using var gate = Gate(context);
+        TestSink[] sinks = [.. Enumerable.Range(0, 3).Select(i => Submit(loop, [i, 1, 2], maxNew: 10, seed: i))];
+        gate.Pass(3);
+        context.RefuseSteps = 2;
+        gate.Open();
+        await Task.WhenAll(sinks.Select(sink => sink.Done));
+        Assert.Equal(2, context.Refusals);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(Expected([i, 1, 2], 10, i), sinks[i].Tokens(0));
+        }
+
+        context.RefuseSteps = int.MaxValue;
+        var error = await Assert.ThrowsAsync<NativeGenException>(() => Submit(loop, [1], maxNew: 3).Done);
+        Assert.Equal(NativeGenErrorCode.OutOfMemory, error.Code);
+    }
+
     /// <summary>Any requests, any sizes of cache and batch, slow readers and cancelling ones: everybody else has the text of a plain loop.</summary>
     [Fact]
     public void NoTokenDependsOnCompany() =>
@@ -355,7 +377,7 @@ public sealed class DecodeLoopTests
                 throw new TimeoutException("the loop does not end");
             }
 
-            return context is { SequenceCount: 0, Disposed: true } && context.PagesFree == context.PagesTotal;
+            return context is { SequenceCount: 0, Disposed: true, Refusals: 0 } && context.PagesFree == context.PagesTotal;
         }, iter: 300);
 
     [Fact]

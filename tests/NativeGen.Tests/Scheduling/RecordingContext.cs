@@ -50,6 +50,12 @@ internal sealed class RecordingContext(int vocabulary = 32, int contextLength = 
     /// <summary>Replaces the logits of a history.</summary>
     public Func<IReadOnlyList<int>, float[]>? LogitsOf { get; set; }
 
+    /// <summary>How many of the next steps find no room whatever the pages say.</summary>
+    public int RefuseSteps { get; set; }
+
+    /// <summary>Steps that found no room.</summary>
+    public int Refusals { get; private set; }
+
     /// <summary>Steps that ended as cancelled.</summary>
     public int Interruptions { get; private set; }
 
@@ -121,8 +127,10 @@ internal sealed class RecordingContext(int vocabulary = 32, int contextLength = 
             needed += Needed(_sequences[sequence], rows);
         }
 
-        if (needed > PagesFree)
+        if (needed > PagesFree || RefuseSteps > 0)
         {
+            RefuseSteps = Math.Max(0, RefuseSteps - 1);
+            Refusals++;
             return DecodeStatus.NoRoom;
         }
 
