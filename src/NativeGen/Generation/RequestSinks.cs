@@ -3,11 +3,12 @@ using System.Text;
 using System.Threading.Channels;
 using NativeGen.Sampling;
 using NativeGen.Scheduling;
+using NativeGen.Tokenization;
 
 namespace NativeGen;
 
 /// <summary>What a request asked for that concerns its output.</summary>
-internal sealed record OutputSettings(ITokenizer Tokenizer, StopSequences Stops, bool SkipSpecialTokens, bool Logprobs, int TopLogprobs,
+internal sealed record OutputSettings(Tokenizer Tokenizer, StopSequences Stops, bool SkipSpecialTokens, bool Logprobs, int TopLogprobs,
     long Seed, IReadOnlyList<string> Warnings, TimeProvider Time);
 
 /// <summary>The text, log-probabilities and end of each of a request's answers.</summary>
@@ -33,7 +34,7 @@ internal abstract class RequestSink : TokenSink
         var token = sequence.Tokens[^1];
         answer.SumLogprob += Sampler.LogProbability(logits, token);
         answer.Logprobs?.Add(Describe(token, logits) with { Top = Top(logits, buffers) });
-        var stopped = (!Settings.SkipSpecialTokens || !Settings.Tokenizer.IsEndOfGeneration(token)) && answer.Append(token);
+        var stopped = HasText(token) && answer.Append(token);
         Publish(sequence, answer);
         return stopped;
     }
@@ -72,6 +73,10 @@ internal abstract class RequestSink : TokenSink
         };
     }
 
+    /// <summary>False for a token that ends the answer, be it control or not, and for one that only fills up the model's vocabulary.</summary>
+    private bool HasText(int token) =>
+        token < Settings.Tokenizer.VocabularySize && !(Settings.SkipSpecialTokens && Settings.Tokenizer.IsEndOfGeneration(token));
+
     private IReadOnlyList<TokenLogprob> Top(ReadOnlySpan<float> logits, Candidates buffers)
     {
         if (Settings.TopLogprobs == 0)
@@ -91,14 +96,14 @@ internal abstract class RequestSink : TokenSink
 
     private TokenLogprob Describe(int token, ReadOnlySpan<float> logits)
     {
-        var bytes = Settings.Tokenizer.Piece(token).ToArray();
+        byte[] bytes = token < Settings.Tokenizer.VocabularySize ? Settings.Tokenizer.Piece(token).ToArray() : [];
         return new TokenLogprob(token, Encoding.UTF8.GetString(bytes), bytes, Sampler.LogProbability(logits, token));
     }
 
     /// <summary>One answer in the making.</summary>
     protected sealed class Answer(OutputSettings settings)
     {
-        private readonly ITokenDecoder _decoder = settings.Tokenizer.CreateDecoder(settings.SkipSpecialTokens);
+        private readonly Detokenizer _detokenizer = new(settings.Tokenizer, settings.SkipSpecialTokens);
 
         public AnswerText Text { get; } = new(settings.Stops);
 
@@ -108,11 +113,11 @@ internal abstract class RequestSink : TokenSink
 
         public FinishReason FinishReason { get; set; }
 
-        public bool Append(int token) => Text.Append(_decoder.Append(token));
+        public bool Append(int token) => Text.Append(_detokenizer.Append(token));
 
         public void End()
         {
-            Text.Append(_decoder.Flush());
+            Text.Append(_detokenizer.Flush());
             Text.End();
         }
     }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using NativeGen.Models;
 using NativeGen.Sampling;
 using NativeGen.Scheduling;
+using NativeGen.Tokenization;
 
 namespace NativeGen;
 
@@ -41,7 +42,7 @@ public sealed record TextGeneratorOptions
 public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposable
 {
     private readonly ModelInfo _info;
-    private readonly ITokenizer _tokenizer;
+    private readonly Tokenizer _tokenizer;
     private readonly Func<GenerationOptions?> _defaults;
     private readonly TimeProvider _time;
     private readonly IDisposable? _owned;
@@ -54,7 +55,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     private readonly long _pageBytes;
 
     /// <summary>Starts a generator over a context, which it owns from now on like <paramref name="owned"/>.</summary>
-    internal TextGenerator(ModelInfo info, ITokenizer tokenizer, IInferenceContext context, TextGeneratorOptions options,
+    internal TextGenerator(ModelInfo info, Tokenizer tokenizer, IInferenceContext context, TextGeneratorOptions options,
         Func<GenerationOptions?>? defaults = null, IDisposable? owned = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxConcurrentRequests, 1);
@@ -69,7 +70,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         _pagesTotal = context.PagesTotal;
         _pageBytes = context.PageTokens * context.KvBytesPerToken;
         _endTokens = new bool[_vocabularySize];
-        for (var id = 0; id < Math.Min(_vocabularySize, tokenizer.Count); id++)
+        for (var id = 0; id < Math.Min(_vocabularySize, tokenizer.VocabularySize); id++)
         {
             _endTokens[id] = tokenizer.IsEndOfGeneration(id);
         }
@@ -96,7 +97,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         try
         {
             context = new InferenceContext(model, SizeCache(path, options));
-            return new TextGenerator(model.Info, TokenizerOf(model), context, options, defaults, model);
+            return new TextGenerator(model.Info, model.Tokenizer, context, options, defaults, model);
         }
         catch
         {
@@ -105,8 +106,6 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             throw;
         }
     }
-
-    private static ITokenizer TokenizerOf(Model model) => new ModelTokenizer(model.Tokenizer);
 
     /// <summary>A cache for as many full-length requests as may run at once, or as many as half of the available memory holds.</summary>
     private static ContextOptions SizeCache(string path, TextGeneratorOptions options)
@@ -258,8 +257,21 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         }
 
         var tokens = _tokenizer.Encode(prompt.Text!, addSpecial: true, parseSpecial: true);
+        if (tokens.Length == 0 && _tokenizer.BosId is { } begin)
+        {
+            tokens = [begin];
+        }
+
+        foreach (var id in tokens)
+        {
+            if ((uint)id >= (uint)_vocabularySize)
+            {
+                throw new NativeGenException(NativeGenErrorCode.InvalidModel,
+                    $"The model's tokenizer gives token {id}, but the model itself has {_vocabularySize} tokens. Get the file again, or convert the model anew.");
+            }
+        }
+
         return tokens.Length > 0 ? tokens
-            : _tokenizer.BosId is { } begin ? new[] { begin }
             : throw new ArgumentException("The prompt is empty, and the model has no token to begin a text with.", nameof(GenerationRequest.Prompt));
     }
 

@@ -1,11 +1,12 @@
 // A generator over the recording double: tokens are bytes, and the model continues known prompts with known texts.
 using System.Text;
 using NativeGen.Models;
+using NativeGen.Tokenization;
 using NativeGen.Tests.Scheduling;
 
 namespace NativeGen.Tests.Generation;
 
-internal sealed class ToyModel : ITokenizer, IAsyncDisposable
+internal sealed class ToyModel : IAsyncDisposable
 {
     public const int End = 256; // a control token, end of generation and beginning of text
     public const int Vocabulary = 260;
@@ -15,7 +16,7 @@ internal sealed class ToyModel : ITokenizer, IAsyncDisposable
     public ToyModel(TextGeneratorOptions? options = null, int contextLength = 512, int pages = 200, int pageTokens = 4, Func<GenerationOptions?>? defaults = null)
     {
         Context = new RecordingContext(Vocabulary, contextLength, 64, pageTokens, pages) { Steps = null };
-        Generator = new TextGenerator(Info, this, Context, options ?? new TextGeneratorOptions(), defaults);
+        Generator = new TextGenerator(Info, Bytes, Context, options ?? new TextGeneratorOptions(), defaults);
     }
 
     public static ModelInfo Info { get; } = new()
@@ -28,9 +29,17 @@ internal sealed class ToyModel : ITokenizer, IAsyncDisposable
 
     public TextGenerator Generator { get; }
 
-    public int Count => Vocabulary;
-
-    public int? BosId => End;
+    /// <summary>A byte-level vocabulary without merges: 256 bytes and the end. The model's last ids only fill its vocabulary up.</summary>
+    private static Tokenizer Bytes { get; } = Tokenizer.Create(new TokenizerData
+    {
+        Model = "gpt2",
+        Pre = "gpt-2",
+        Tokens = Utf8Strings.Create([.. Enumerable.Range(0, 256).Select(Spelled), "<end>"]),
+        Types = [.. Enumerable.Repeat((int)TokenType.Normal, 256), (int)TokenType.Control],
+        BosId = End,
+        EosId = End,
+        AddBos = false,
+    });
 
     /// <summary>Makes the model continue a prompt with a text and then end. What it was not told about is noise.</summary>
     public ToyModel Say(string prompt, string answer) => Say(prompt, Encoding.UTF8.GetBytes(answer));
@@ -43,7 +52,7 @@ internal sealed class ToyModel : ITokenizer, IAsyncDisposable
             var logits = new float[Vocabulary];
             foreach (var (start, text) in _script)
             {
-                var begin = Encode(start, true, true);
+                var begin = Encoding.UTF8.GetBytes(start).Select(b => (int)b).ToArray();
                 if (history.Count >= begin.Length && history.Take(begin.Length).SequenceEqual(begin))
                 {
                     var at = history.Count - begin.Length;
@@ -58,27 +67,12 @@ internal sealed class ToyModel : ITokenizer, IAsyncDisposable
         return this;
     }
 
-    public int[] Encode(string text, bool addSpecial, bool parseSpecial) => [.. Encoding.UTF8.GetBytes(text)];
-
-    public ReadOnlySpan<byte> Piece(int id) => id < End ? new[] { (byte)id } : id == End ? "<end>"u8 : "?"u8;
-
-    public bool IsEndOfGeneration(int id) => id == End;
-
-    public ITokenDecoder CreateDecoder(bool skipSpecial) => new ByteDecoder(skipSpecial);
-
     public ValueTask DisposeAsync() => Generator.DisposeAsync();
 
-    private sealed class ByteDecoder(bool skipSpecial) : ITokenDecoder
+    /// <summary>A byte in GPT-2's alphabet of printable characters.</summary>
+    private static string Spelled(int value)
     {
-        private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
-        private readonly char[] _chars = new char[16];
-
-        public ReadOnlySpan<char> Append(int id)
-        {
-            ReadOnlySpan<byte> bytes = id < End ? [(byte)id] : id == End && !skipSpecial ? "<end>"u8 : [];
-            return _chars.AsSpan(0, _decoder.GetChars(bytes, _chars, flush: false));
-        }
-
-        public ReadOnlySpan<char> Flush() => _chars.AsSpan(0, _decoder.GetChars([], _chars, flush: true));
+        static bool Printable(int b) => b is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+        return ((char)(Printable(value) ? value : 256 + Enumerable.Range(0, value).Count(b => !Printable(b)))).ToString();
     }
 }
