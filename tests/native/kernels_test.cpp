@@ -1,0 +1,306 @@
+// Every kernel of every instruction set this machine runs against scalar, bit for bit, over random shapes, tails and hostile numbers.
+#include "cpu/cpu_device.h"
+#include "cpu/features.h"
+#include "tensor/dequantize.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+namespace ng::cpu {
+namespace {
+
+// 32 bits each (std::mt19937's result type is wider on some systems).
+struct Random : std::mt19937 {
+    using std::mt19937::mt19937;
+    uint32_t operator()() { return static_cast<uint32_t>(std::mt19937::operator()()); }
+};
+
+constexpr uint32_t types[] = {0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20, 23, 30, 39};
+
+// Sets to compare with scalar; names those that are left out and why.
+std::vector<const Kernels*> sets() {
+    std::vector<const Kernels*> result;
+#if defined(__x86_64__)
+    if (features().avx2_fma_f16c) result.push_back(&avx2_kernels());
+    else std::printf("[ SKIPPED  ] avx2: this processor lacks AVX2, FMA or F16C\n");
+#endif
+    return result;
+}
+
+bool same_bits(float a, float b) { return std::memcmp(&a, &b, 4) == 0 || (std::isnan(a) && std::isnan(b)); }
+
+std::vector<float> random_floats(Random& random, size_t n, float scale = 1.0f) {
+    std::normal_distribution<float> normal(0, scale);
+    std::vector<float> values(n);
+    for (float& value : values) value = normal(random) * (random() % 50 == 0 ? 20.0f : 1.0f);
+    return values;
+}
+
+// Random blocks whose float16 scales are finite numbers of ordinary size, so that sums mean something.
+std::vector<uint8_t> random_weights(Random& random, uint32_t type, size_t n) {
+    const DTypeTraits& traits = *dtype_traits(type);
+    std::vector<uint8_t> bytes(n / traits.block_elements * traits.block_bytes);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+    const auto scale = [&](size_t at) {
+        const auto half = static_cast<uint16_t>((random() & 0x8000) | (9 + random() % 6) << 10 | (random() & 0x3ff));
+        std::memcpy(bytes.data() + at, &half, 2);
+    };
+    if (type == 0) {
+        const auto values = random_floats(random, n);
+        std::memcpy(bytes.data(), values.data(), bytes.size());
+        return bytes;
+    }
+    for (size_t at = 0; at < bytes.size(); at += traits.block_bytes) {
+        switch (type) {
+            case 1: case 2: case 6: case 8: case 20: case 23: scale(at); break;
+            case 3: case 7: case 12: case 13: scale(at); scale(at + 2); break;
+            case 10: scale(at + 80); scale(at + 82); break;
+            case 11: scale(at + 108); break;
+            case 14: scale(at + 208); break;
+            case 30: { const auto b = static_cast<uint16_t>((random() & 0x807f) | (120 + random() % 12) << 7); std::memcpy(bytes.data() + at, &b, 2); break; }
+            case 39: bytes[at] = static_cast<uint8_t>(120 + random() % 10); break;
+            default: break;
+        }
+    }
+    return bytes;
+}
+
+struct Product {
+    backend::TensorView view;
+    const Kernels& set;
+    std::unique_ptr<backend::Weight> weight;
+
+    Product(const Kernels& kernels, const std::vector<uint8_t>& bytes, uint32_t type, uint32_t n_rows, uint32_t n_cols, backend::WeightUse use)
+        : view{static_cast<DType>(type), n_rows, n_cols, reinterpret_cast<const std::byte*>(bytes.data())}, set(kernels),
+          weight(CpuDevice(kernels, {}).make_weight(view, use)) {}
+
+    const CpuWeight& cpu() const { return static_cast<const CpuWeight&>(*weight); }
+
+    // Quantized by the set itself; rows in pieces of `step`.
+    std::vector<float> run(const std::vector<float>& x, uint32_t n_rows, uint32_t step) const {
+        const CpuWeight& w = cpu();
+        const uint32_t n_cols = view.n_cols, n_blocks = n_cols / act_block;
+        std::vector<int8_t> q8(x.size());
+        std::vector<int16_t> q16(x.size());
+        std::vector<ActBlock> blocks(size_t{n_rows} * n_blocks + 1);
+        ActView act{w.act, n_rows, n_cols, x.data(), nullptr};
+        if (w.act != ActFormat::F32) {
+            for (uint32_t row = 0; row < n_rows; ++row) {
+                if (w.act == ActFormat::A8) set.quantize_a8(x.data() + size_t{row} * n_cols, n_cols, q8.data() + size_t{row} * n_cols, blocks.data() + size_t{row} * n_blocks);
+                else set.quantize_a16(x.data() + size_t{row} * n_cols, n_cols, q16.data() + size_t{row} * n_cols, blocks.data() + size_t{row} * n_blocks);
+            }
+            act.values = w.act == ActFormat::A8 ? static_cast<const void*>(q8.data()) : q16.data();
+            act.blocks = blocks.data();
+        }
+        const uint32_t panel_rows = w.kernel->panel_rows, n_panels = (view.n_rows + panel_rows - 1) / panel_rows;
+        const size_t stride = size_t{n_panels} * panel_rows;
+        AlignedBuffer scratch(matmul_scratch_bytes(n_cols));
+        std::vector<float> padded(n_rows * stride), out;
+        for (uint32_t first = 0; first < n_rows; first += step) {
+            const uint32_t count = std::min(step, n_rows - first);
+            const MatmulFn kernel = count <= few_rows && step <= few_rows ? w.kernel->few : w.kernel->many;
+            kernel(&w.view, 0, n_panels, &act, first, count, padded.data() + first * stride, stride, scratch.data());
+        }
+        for (uint32_t row = 0; row < n_rows; ++row) out.insert(out.end(), padded.begin() + static_cast<ptrdiff_t>(row * stride), padded.begin() + static_cast<ptrdiff_t>(row * stride + view.n_rows));
+        return out;
+    }
+};
+
+void expect_same(const std::vector<float>& expected, const std::vector<float>& actual, const char* what) {
+    ASSERT_EQ(expected.size(), actual.size());
+    for (size_t i = 0; i < expected.size(); ++i) ASSERT_TRUE(same_bits(expected[i], actual[i])) << what << " [" << i << "]: " << expected[i] << " and " << actual[i];
+}
+
+TEST(Kernels, ChoosesWhatTheProcessorRuns) {
+    const char* expected = std::getenv("NATIVEGEN_EXPECTED_ISA");
+    if (!expected) GTEST_SKIP() << "NATIVEGEN_EXPECTED_ISA is not set";
+    EXPECT_STREQ(select_kernels().name, expected);
+}
+
+TEST(Kernels, ForcedSetThatIsNotThereIsAnError) {
+    setenv("NATIVEGEN_ISA", "avx1024", 1);
+    EXPECT_THROW(select_kernels(), Error);
+    setenv("NATIVEGEN_ISA", "scalar", 1);
+    EXPECT_STREQ(select_kernels().name, "scalar");
+    unsetenv("NATIVEGEN_ISA");
+}
+
+TEST(Kernels, MatmulHasTheBitsOfScalar) {
+    Random random(1);
+    for (const Kernels* set : sets())
+        for (const uint32_t type : types)
+            for (const backend::WeightUse use : {backend::WeightUse::Matrix, backend::WeightUse::Output})
+                for (int round = 0; round < 4; ++round) {
+                    const uint32_t block = dtype_traits(type)->block_elements;
+                    const uint32_t n_cols = block == 1 ? 1 + random() % 90 : block * (1 + random() % (block == 256 ? 2 : 9));
+                    const uint32_t n_rows = 1 + random() % 37;
+                    constexpr uint32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 33};
+                    const uint32_t n = counts[random() % std::size(counts)];
+                    const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
+                    const auto x = random_floats(random, size_t{n} * n_cols);
+                    const Product scalar(scalar_kernels(), bytes, type, n_rows, n_cols, use), other(*set, bytes, type, n_rows, n_cols, use);
+                    const auto expected = scalar.run(x, n, n);
+                    const std::string what = std::string(set->name) + " " + dtype_traits(type)->name + " " + std::to_string(n_rows) + "x" + std::to_string(n_cols) + " rows " + std::to_string(n);
+                    expect_same(expected, other.run(x, n, n), (what + " together").c_str());
+                    for (uint32_t step = 1; step <= few_rows; ++step) expect_same(expected, other.run(x, n, step), (what + " few").c_str());
+                    // and in another layout: not repacked
+                    std::vector<float> a(n_cols), b(n_cols);
+                    for (uint32_t row = 0; row < n_rows; ++row) {
+                        scalar.cpu().kernel->unpack_row(&scalar.cpu().view, row, a.data());
+                        other.cpu().kernel->unpack_row(&other.cpu().view, row, b.data());
+                        expect_same(a, b, (what + " row").c_str());
+                    }
+                }
+}
+
+// The product of dequantized weights and activations in double, with a bound from the activations' rounding: kernels agree with each other
+// above, here with arithmetic.
+TEST(Kernels, MatmulIsTheProduct) {
+    Random random(2);
+    for (const uint32_t type : types) {
+        const uint32_t n_cols = 512, n_rows = 5;
+        const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
+        const auto x = random_floats(random, n_cols);
+        const Product product(scalar_kernels(), bytes, type, n_rows, n_cols, backend::WeightUse::Matrix);
+        const auto out = product.run(x, 1, 1);
+        std::vector<float> w(size_t{n_rows} * n_cols);
+        dequantize(static_cast<DType>(type), bytes.data(), w.data(), w.size());
+        for (uint32_t row = 0; row < n_rows; ++row) {
+            double sum = 0, bound = 0;
+            for (uint32_t k = 0; k < n_cols; ++k) {
+                sum += double{w[row * n_cols + k]} * x[k];
+                float low = x[k / 32 * 32], high = low;
+                for (uint32_t j = k / 32 * 32; j < k / 32 * 32 + 32; ++j) low = std::min(low, x[j]), high = std::max(high, x[j]);
+                const double half_step = product.cpu().act == ActFormat::F32 ? 0 : (double{high} - low) / 254 / 2;
+                bound += std::abs(double{w[row * n_cols + k]}) * (half_step * 1.01 + std::abs(x[k]) * 1e-5);
+            }
+            EXPECT_NEAR(out[row], sum, bound + 1e-6) << dtype_traits(type)->name;
+        }
+    }
+}
+
+TEST(Kernels, NotANumberMeetsOnlyItsOwnRow) {
+    Random random(3);
+    std::vector<const Kernels*> all = sets();
+    all.push_back(&scalar_kernels());
+    for (const Kernels* set : all)
+        for (const uint32_t type : {0u, 1u, 2u, 3u, 8u, 12u, 14u})
+            for (const float bad : {NAN, INFINITY, -INFINITY}) {
+                const uint32_t n_cols = 256, n_rows = 9, n = 6;
+                const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
+                auto x = random_floats(random, size_t{n} * n_cols);
+                const Product product(*set, bytes, type, n_rows, n_cols, backend::WeightUse::Matrix);
+                const auto clean = product.run(x, n, n);
+                x[2 * n_cols + 77] = bad;
+                const auto out = product.run(x, n, n);
+                for (uint32_t t = 0; t < n; ++t)
+                    for (uint32_t row = 0; row < n_rows; ++row) {
+                        if (t == 2) EXPECT_FALSE(std::isfinite(out[t * n_rows + row]));
+                        else EXPECT_TRUE(same_bits(out[t * n_rows + row], clean[t * n_rows + row]));
+                    }
+            }
+}
+
+TEST(Kernels, QuantizationHasTheBitsOfScalar) {
+    Random random(4);
+    const float specials[] = {0.0f, -0.0f, 1e-45f, -1e-40f, 1e-38f, 3e38f, -3e38f, 65504.0f, NAN, INFINITY, -INFINITY, 1.0f};
+    for (const Kernels* set : sets())
+        for (int round = 0; round < 400; ++round) {
+            auto x = random_floats(random, 96, std::pow(10.0f, static_cast<float>(static_cast<int>(random() % 70)) - 38.0f));
+            for (int i = 0; i < round % 4; ++i) x[random() % x.size()] = specials[random() % std::size(specials)];
+            if (round % 10 == 0) std::fill(x.begin(), x.begin() + 32, x[0]);
+            std::vector<int8_t> a8(96), b8(96);
+            std::vector<int16_t> a16(96), b16(96);
+            ActBlock a[3], b[3];
+            const auto compare = [&](auto& qa, auto& qb) {
+                ASSERT_EQ(qa, qb);
+                for (int i = 0; i < 3; ++i) {
+                    ASSERT_TRUE(same_bits(a[i].d, b[i].d) && same_bits(a[i].m, b[i].m) && same_bits(a[i].s, b[i].s)) << round;
+                    ASSERT_EQ(a[i].sum, b[i].sum);
+                }
+            };
+            scalar_kernels().quantize_a8(x.data(), 96, a8.data(), a);
+            set->quantize_a8(x.data(), 96, b8.data(), b);
+            compare(a8, b8);
+            scalar_kernels().quantize_a16(x.data(), 96, a16.data(), a);
+            set->quantize_a16(x.data(), 96, b16.data(), b);
+            compare(a16, b16);
+            std::vector<uint16_t> ha(93), hb(93);
+            scalar_kernels().to_f16(x.data(), ha.data(), ha.size());
+            set->to_f16(x.data(), hb.data(), hb.size());
+            ASSERT_EQ(ha, hb);
+        }
+}
+
+TEST(Kernels, ActivationsHaveTheBitsOfScalarAndAreRight) {
+    Random random(5);
+    std::vector<float> x;
+    for (float v = -100; v < 100; v += 0.013f) x.push_back(v);
+    for (const float v : {0.0f, -0.0f, 1e-45f, 1e38f, -1e38f, INFINITY, NAN, 88.5f, -88.5f, -87.4f}) x.push_back(v);
+    const auto up = random_floats(random, x.size());
+    std::vector<float> a(x.size()), b(x.size());
+    scalar_kernels().silu_mul(x.data(), up.data(), a.data(), x.size());
+    for (size_t i = 0; i < x.size(); ++i)
+        if (std::isfinite(x[i])) EXPECT_NEAR(a[i], x[i] / (1 + std::exp(-double{x[i]})) * up[i], 4e-7 * std::abs(double{x[i]} * up[i]) + 1e-35);
+    for (const Kernels* set : sets()) {
+        set->silu_mul(x.data(), up.data(), b.data(), x.size());
+        expect_same(a, b, "silu");
+        auto g = x, h = x;
+        scalar_kernels().gelu_tanh(g.data(), g.size());
+        set->gelu_tanh(h.data(), h.size());
+        expect_same(g, h, "gelu");
+        for (size_t i = 0; i < x.size(); ++i) {
+            const double v = x[i], exact = 0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
+            if (std::isfinite(x[i]) && std::abs(v) < 1e10) EXPECT_NEAR(g[i], exact, 1e-6 * std::abs(v) + 1e-30) << v;
+        }
+    }
+}
+
+TEST(Kernels, AttentionHasTheBitsOfScalar) {
+    Random random(6);
+    for (const Kernels* set : sets())
+        for (int round = 0; round < 60; ++round) {
+            const bool f16 = round % 2 == 0;
+            constexpr uint32_t dims[] = {8, 12, 16, 20, 64, 72, 128};
+            const uint32_t d_k = dims[random() % std::size(dims)], d_v = dims[random() % std::size(dims)];
+            const uint32_t n_head_kv = 1 + random() % 3, group = 1 + random() % 4, n_rows = 1 + random() % attention_rows;
+            constexpr uint32_t starts[] = {0, 1, 62, 63, 64, 127, 500, 1023, 1024, 2100};
+            const uint32_t first = starts[random() % (round % 5 == 0 ? std::size(starts) : 6)];
+            const uint32_t n_pages = (first + n_rows - 1) / page_tokens + 1;
+            std::vector<std::vector<uint8_t>> pages;
+            std::vector<const void*> k_pages, v_pages;
+            const auto page = [&](size_t n) {
+                const auto values = random_floats(random, n);
+                std::vector<uint8_t> bytes(n * (f16 ? 2 : 4));
+                if (f16) scalar_kernels().to_f16(values.data(), reinterpret_cast<uint16_t*>(bytes.data()), n);
+                else std::memcpy(bytes.data(), values.data(), bytes.size());
+                pages.push_back(std::move(bytes));
+                return pages.back().data();
+            };
+            for (uint32_t p = 0; p < n_pages; ++p) {
+                k_pages.push_back(page(size_t{n_head_kv} * d_k * page_tokens));
+                v_pages.push_back(page(size_t{n_head_kv} * d_v * page_tokens));
+            }
+            const auto q = random_floats(random, size_t{n_rows} * n_head_kv * group * d_k);
+            std::vector<float> a(size_t{n_rows} * n_head_kv * group * d_v), b(a.size());
+            AlignedBuffer scratch(attention_scratch_bytes(group, d_k, d_v));
+            const auto run = [&](const Kernels& kernels, std::vector<float>& out) {
+                std::vector<AttentionRow> rows;
+                for (uint32_t r = 0; r < n_rows; ++r) rows.push_back({q.data() + size_t{r} * n_head_kv * group * d_k, out.data() + size_t{r} * n_head_kv * group * d_v, first + r});
+                for (uint32_t head = 0; head < n_head_kv; ++head) {
+                    const AttentionJob job{k_pages.data(), v_pages.data(), f16, n_head_kv * group, n_head_kv, d_k, d_v, 0.125f, head, rows.data(), n_rows, scratch.data()};
+                    kernels.attention(&job);
+                }
+            };
+            run(scalar_kernels(), a);
+            run(*set, b);
+            expect_same(a, b, "attention");
+        }
+}
+
+}  // namespace
+}  // namespace ng::cpu
