@@ -97,6 +97,28 @@ public sealed class SamplerTests
             return logits.AsSpan().SequenceEqual(before);
         });
 
+    /// <summary>Fixed once: whatever the machine, its vector width or the runtime, a seed stands for these tokens.</summary>
+    [Fact]
+    public void ASeedStandsForTheSameTokensEverywhere()
+    {
+        var logits = new float[5000];
+        for (var i = 0; i < logits.Length; i++)
+        {
+            logits[i] = (float)(((uint)i * 2654435761) % 100_003) / 25_000f; // exact on any machine
+        }
+
+        Candidates candidates = new(logits.Length);
+        int[] Draw(params SamplerStep[] chain)
+        {
+            Sampler sampler = new(chain, draw: true);
+            return [.. Enumerable.Range(0, 8).Select(position => sampler.Sample(logits, Context(20_240_607, position % 3, position), candidates))];
+        }
+
+        Assert.Equal([4402, 2891, 302, 453, 3200, 4869, 611, 1662], Draw(DefaultChain));
+        Assert.Equal([4381, 3090, 144, 377, 3509, 4958, 573, 1612], Draw(new TemperatureStep(1.3f)));
+        Assert.Equal([4377, 3089, 144, 379, 3511, 4955, 568, 1608], Draw(new TopPStep(0.9f), new MinPStep(0.3f)));
+    }
+
     [Fact]
     public void TopKEqualsSorting() =>
         Gen.Select(AnyLogits, Gen.Int[1, 450]).Sample((logits, k) =>

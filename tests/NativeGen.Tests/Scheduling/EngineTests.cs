@@ -11,6 +11,8 @@ public sealed class EngineTests
 {
     private static readonly Sampler Drawing = new([new TemperatureStep(1.2f), new TopKStep(40), new TopPStep(0.95f)], draw: true);
 
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Theory]
     [InlineData("gpt2")]
     [InlineData("llama")]
@@ -18,7 +20,7 @@ public sealed class EngineTests
     [InlineData("mistral")]
     public async Task GreedyTokensAreTheReferences(string name)
     {
-        using var model = Model.Open(TestData.TinyModel(name));
+        using var model = Model.Open(TestData.TinyModel(name), cancellationToken: Stop);
         using var golden = JsonDocument.Parse(File.ReadAllBytes(Path.ChangeExtension(TestData.TinyModel(name), ".json")));
         await using var loop = Loop(new InferenceContext(model, new ContextOptions { KvCacheType = KvCacheType.F32, MaxBatchRows = 16, KvCacheTokens = 512 }));
         List<(TestSink Sink, int[] Expected)> runs = [];
@@ -40,7 +42,7 @@ public sealed class EngineTests
     [Fact]
     public async Task TokensAreTheSameAloneInCompanyAndWithLittleRoom()
     {
-        using var model = Model.Open(TestData.StoryModel);
+        using var model = Model.Open(TestData.StoryModel, cancellationToken: Stop);
         int[][] prompts = [.. Enumerable.Range(0, 9).Select(i => Enumerable.Range(0, 3 + (i * 13)).Select(n => (n * 37 + i) % 2048).ToArray())];
         List<int[]> alone = [];
         await using (var loop = Loop(new InferenceContext(model)))
@@ -64,7 +66,7 @@ public sealed class EngineTests
     [Fact]
     public async Task ACancelledPromptIsInterruptedAndItsPagesAreFree()
     {
-        using var model = Model.Open(TestData.StoryModel);
+        using var model = Model.Open(TestData.StoryModel, cancellationToken: Stop);
         InferenceContext context = new(model);
         await using var loop = Loop(context);
         for (var i = 0; i < 5; i++)
@@ -78,7 +80,7 @@ public sealed class EngineTests
             loop.Cancel(sink.Request);
             while (loop.Load > 0)
             {
-                await Task.Delay(1, TestContext.Current.CancellationToken);
+                await Task.Delay(1, Stop);
             }
         }
 
