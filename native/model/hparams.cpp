@@ -114,6 +114,8 @@ Rope read_rope(const HParams& hparams, uint32_t n_dims, const std::vector<float>
             const double keep = 1.0 - std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0);
             scaled = scaled * (1.0 - keep) + frequency * keep;
         }
+        constexpr double fastest = 1e3;  // radians per position; models have at most 1
+        if (!(scaled <= fastest)) hparams.refuse("rope.freq_base", "makes angles that are no numbers, with its scaling and factors");
         rope.frequencies[i] = scaled;
     }
     return rope;

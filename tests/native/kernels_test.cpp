@@ -213,6 +213,8 @@ TEST(Kernels, QuantizationHasTheBitsOfScalar) {
             auto x = random_floats(random, 96, std::pow(10.0f, static_cast<float>(static_cast<int>(random() % 70)) - 38.0f));
             for (int i = 0; i < round % 4; ++i) x[random() % x.size()] = specials[random() % std::size(specials)];
             if (round % 10 == 0) std::fill(x.begin(), x.begin() + 32, x[0]);
+            if (round % 10 == 1) // a block only a few units in the last place wide
+                for (int i = 1; i < 32; ++i) x[static_cast<size_t>(i)] = std::nextafter(x[static_cast<size_t>(i - 1)], (random() & 1) ? INFINITY : 0.0f);
             std::vector<int8_t> a8(96), b8(96);
             std::vector<int16_t> a16(96), b16(96);
             ActBlock a[3], b[3];

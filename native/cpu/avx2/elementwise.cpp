@@ -68,7 +68,8 @@ void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* bloc
         const float low = lowest(_mm256_min_ps(_mm256_min_ps(v[0], v[1]), _mm256_min_ps(v[2], v[3])));
         const float high = highest(_mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3])));
         block.m = 0.5f * low + 0.5f * high;
-        block.d = (0.5f * high - 0.5f * low) / 127.0f;
+        const float above = high - block.m, below = block.m - low;
+        block.d = (above > below ? above : below) / 127.0f;
         const float inverse = block.d >= smallest_scale ? 1.0f / block.d : 0.0f;
         __m256i n[4];
         for (int i = 0; i < 4; ++i)

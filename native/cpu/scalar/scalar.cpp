@@ -39,7 +39,9 @@ void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
             high = x[i] > high ? x[i] : high;
         }
         block.m = 0.5f * low + 0.5f * high;
-        block.d = (0.5f * high - 0.5f * low) / 127.0f;
+        // From the rounded middle: |x - m| <= 127 d, so that no q leaves its byte however narrow the block.
+        const float above = high - block.m, below = block.m - low;
+        block.d = (above > below ? above : below) / 127.0f;
         const float inverse = block.d >= smallest_scale ? 1.0f / block.d : 0.0f;
         int32_t sums[2] = {0, 0};
         for (uint32_t i = 0; i < act_block; ++i) {
