@@ -140,7 +140,7 @@ ng_status ng_seq_load(ng_context* context, const void* buffer, size_t bytes, int
     return guard(error, [&] {
         const Visit visit(context);
         require(seq, "seq");
-        require(buffer, "buffer");
+        if (bytes > 0) require(buffer, "buffer");
         *seq = visit->load({static_cast<const std::byte*>(buffer), bytes});
     });
 }

@@ -17,6 +17,18 @@ uint32_t checked_threads(uint32_t n_threads) {
     return n_threads;
 }
 
+// What is wrong with a model is said with its path; the reader of files does so itself, also of the other files of a split set.
+template <class Body> auto naming_file(const char* path, Body&& body) {
+    try {
+        return body();
+    } catch (Error& e) {
+        const std::string_view whole(path), set = whole.substr(0, whole.rfind("-00001-of-"));
+        const bool of_the_file = e.status == Status::InvalidModel || e.status == Status::UnsupportedArchitecture;
+        if (of_the_file && !e.text.starts_with(set)) e.text.insert(0, std::string(whole) + ": ");
+        throw;
+    }
+}
+
 } // namespace
 
 namespace ng {
@@ -55,7 +67,7 @@ ng_status ng_model_open(const char* path, const ng_model_options* options, ng_ta
         require(model, "model");
         *model = nullptr;
         require(path, "path");
-        *model = new ng_model{LoadedModel::open(path, model_options(options), task ? &task->task : nullptr)};
+        *model = new ng_model{naming_file(path, [&] { return LoadedModel::open(path, model_options(options), task ? &task->task : nullptr); })};
     });
 }
 
@@ -88,7 +100,7 @@ ng_status ng_memory_get_estimate(const char* path, const ng_model_options* model
     return guard(error, [&] {
         require(path, "path");
         require_struct(estimate, "estimate");
-        const MemoryEstimate found = estimate_memory(path, model_options(model), context_options(context));
+        const MemoryEstimate found = naming_file(path, [&] { return estimate_memory(path, model_options(model), context_options(context)); });
         estimate->page_tokens = KvCache::page_tokens;
         estimate->weights_mapped = found.weights_mapped;
         estimate->weights_owned = found.weights_owned;

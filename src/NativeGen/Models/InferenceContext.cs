@@ -171,14 +171,18 @@ public sealed unsafe class InferenceContext : IInferenceContext
         CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        DecodeStatus status;
-        using (_task.CancelWith(cancellationToken))
-            status = Decode(tokens, sequences, positions, outputs, logits);
-        if (status == DecodeStatus.Cancelled)
-            throw new OperationCanceledException(cancellationToken);
-        if (cancellationToken.IsCancellationRequested)
-            _task.Reset(); // it came too late for this step and is not meant for the next
-        return status == DecodeStatus.Done;
+        try
+        {
+            DecodeStatus status;
+            using (_task.CancelWith(cancellationToken))
+                status = Decode(tokens, sequences, positions, outputs, logits);
+            return status == DecodeStatus.Cancelled ? throw new OperationCanceledException(cancellationToken) : status == DecodeStatus.Done;
+        }
+        finally
+        {
+            if (cancellationToken.IsCancellationRequested)
+                _task.Reset(); // it may have come too late for this step, and is not meant for the next
+        }
     }
 
     internal DecodeStatus Decode(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> positions, ReadOnlySpan<byte> outputs, Span<float> logits)

@@ -21,20 +21,22 @@ internal sealed class NativeTask : IDisposable
     public float Progress => NativeMethods.ng_task_progress(Handle);
 
     /// <summary>Makes the running call, and every later one until <see cref="Reset"/>, answer Cancelled. Does nothing once disposed.</summary>
-    public void Cancel()
+    public void Cancel() => UnlessDisposed(static handle => NativeMethods.ng_task_cancel(handle));
+
+    /// <summary>Ready for the next call. Does nothing once disposed.</summary>
+    public void Reset() => UnlessDisposed(static handle => NativeMethods.ng_task_reset(handle));
+
+    // Whoever cancels races with whoever closes; both want the same.
+    private void UnlessDisposed(Action<TaskHandle> action)
     {
         try
         {
-            NativeMethods.ng_task_cancel(Handle);
+            action(Handle);
         }
         catch (ObjectDisposedException)
         {
-            // Whoever cancels races with whoever closes; both want the same.
         }
     }
-
-    /// <summary>Ready for the next call.</summary>
-    public void Reset() => NativeMethods.ng_task_reset(Handle);
 
     /// <summary>Cancels this when <paramref name="token"/> is, until the registration is disposed, which waits for a callback that runs.</summary>
     public CancellationTokenRegistration CancelWith(CancellationToken token) => token.UnsafeRegister(CancelCallback, this);
