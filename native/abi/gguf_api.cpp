@@ -108,7 +108,8 @@ ng_status ng_type_dequantize(uint32_t type, const void* blocks, size_t bytes, fl
         if (!traits) fail(Status::UnsupportedArchitecture, "tensor type %" PRIu32 " is unknown to this build", type);
         if (!traits->supported) fail(Status::UnsupportedArchitecture, "tensor type %s: this build does not read its values", traits->name);
         if (n % traits->block_elements != 0 || bytes % traits->block_bytes != 0 || n / traits->block_elements != bytes / traits->block_bytes) {
-            fail(Status::InvalidArgument, "%zu bytes do not hold %zu elements of type %s, whose blocks are %" PRIu32 " elements in %" PRIu32 " bytes", bytes, n, traits->name, traits->block_elements, traits->block_bytes);
+            fail(Status::InvalidArgument, "%zu bytes do not hold %zu elements of type %s, whose blocks are %" PRIu32 " elements in %" PRIu32 " bytes",
+                 bytes, n, traits->name, traits->block_elements, traits->block_bytes);
         }
         if (n == 0) return;
         require(blocks, "blocks");

@@ -50,7 +50,8 @@ inline void require(const void* pointer, const char* name) {
 template <class T> void require_struct(const T* value, const char* name) {
     require(value, name);
     if (value->struct_size != sizeof(T)) {
-        fail(Status::InvalidArgument, "argument '%s' has struct_size %u, this build knows %zu; header and library do not match", name, static_cast<unsigned>(value->struct_size), sizeof(T));
+        fail(Status::InvalidArgument, "argument '%s' has struct_size %u, this build knows %zu; header and library do not match", name,
+             static_cast<unsigned>(value->struct_size), sizeof(T));
     }
 }
 

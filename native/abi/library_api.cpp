@@ -5,31 +5,31 @@
 namespace {
 
 #if defined(__clang__)
-#  define NG_COMPILER "clang-" NG_TEXT(__clang_major__) "." NG_TEXT(__clang_minor__)
+#    define NG_COMPILER "clang-" NG_TEXT(__clang_major__) "." NG_TEXT(__clang_minor__)
 #elif defined(__GNUC__)
-#  define NG_COMPILER "gcc-" NG_TEXT(__GNUC__) "." NG_TEXT(__GNUC_MINOR__)
+#    define NG_COMPILER "gcc-" NG_TEXT(__GNUC__) "." NG_TEXT(__GNUC_MINOR__)
 #elif defined(_MSC_VER)
-#  define NG_COMPILER "msvc-" NG_TEXT(_MSC_VER)
+#    define NG_COMPILER "msvc-" NG_TEXT(_MSC_VER)
 #endif
 #define NG_TEXT(x) NG_TEXT_(x)
 #define NG_TEXT_(x) #x
 
 #if defined(__x86_64__) || defined(_M_X64)
-#  define NG_ARCHITECTURE "x86_64"
+#    define NG_ARCHITECTURE "x86_64"
 #elif defined(__aarch64__) || defined(_M_ARM64)
-#  define NG_ARCHITECTURE "aarch64"
+#    define NG_ARCHITECTURE "aarch64"
 #else
-#  define NG_ARCHITECTURE "unknown"
+#    define NG_ARCHITECTURE "unknown"
 #endif
 
 #if defined(_WIN32)
-#  define NG_SYSTEM "windows"
+#    define NG_SYSTEM "windows"
 #elif defined(__APPLE__)
-#  define NG_SYSTEM "macos"
+#    define NG_SYSTEM "macos"
 #elif defined(__linux__)
-#  define NG_SYSTEM "linux"
+#    define NG_SYSTEM "linux"
 #else
-#  define NG_SYSTEM "unknown"
+#    define NG_SYSTEM "unknown"
 #endif
 
 constexpr std::string_view build_info = NG_VERSION " " NG_COMPILER " " NG_ARCHITECTURE "-" NG_SYSTEM;
@@ -39,10 +39,11 @@ struct NamedSize {
     size_t bytes;
 };
 
-#define NG_SIZE(type) {#type, sizeof(type)}
+#define NG_SIZE(type)                                                                                                                                \
+    NamedSize { #type, sizeof(type) }
 constexpr NamedSize struct_sizes[] = {
-    NG_SIZE(ng_error),         NG_SIZE(ng_cpu_info),      NG_SIZE(ng_gguf_info),     NG_SIZE(ng_gguf_kv),
-    NG_SIZE(ng_gguf_tensor),   NG_SIZE(ng_type_info),     NG_SIZE(ng_model_options), NG_SIZE(ng_model_info),
+    NG_SIZE(ng_error),           NG_SIZE(ng_cpu_info),        NG_SIZE(ng_gguf_info),     NG_SIZE(ng_gguf_kv),
+    NG_SIZE(ng_gguf_tensor),     NG_SIZE(ng_type_info),       NG_SIZE(ng_model_options), NG_SIZE(ng_model_info),
     NG_SIZE(ng_context_options), NG_SIZE(ng_memory_estimate), NG_SIZE(ng_context_stats), NG_SIZE(ng_batch),
 };
 

@@ -15,11 +15,10 @@ public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(size_t bytes) : bytes_(bytes) {
         if (bytes == 0) return;
-        data_ = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{alignment}, std::nothrow));
+        data_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}, std::nothrow));
         if (!data_) fail(Status::OutOfMemory, "can not allocate %zu bytes", bytes);
     }
-    AlignedBuffer(AlignedBuffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(bytes_, other.bytes_);
@@ -27,7 +26,7 @@ public:
     }
     AlignedBuffer(const AlignedBuffer&) = delete;
     AlignedBuffer& operator=(const AlignedBuffer&) = delete;
-    ~AlignedBuffer() { ::operator delete(data_, std::align_val_t{alignment}); }
+    ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{alignment}); }
 
     std::byte* data() { return data_; }
     const std::byte* data() const { return data_; }

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #if defined(__MINGW_PRINTF_FORMAT)
-#  define NG_PRINTF(text, rest) __attribute__((format(__MINGW_PRINTF_FORMAT, text, rest)))
+#    define NG_PRINTF(text, rest) __attribute__((format(__MINGW_PRINTF_FORMAT, text, rest)))
 #elif defined(__GNUC__)
-#  define NG_PRINTF(text, rest) __attribute__((format(printf, text, rest)))
+#    define NG_PRINTF(text, rest) __attribute__((format(printf, text, rest)))
 #else
-#  define NG_PRINTF(text, rest)
+#    define NG_PRINTF(text, rest)
 #endif
 
 namespace ng {

@@ -8,8 +8,7 @@
 
 namespace ng {
 
-InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)), size_(other.size_), handle_(std::exchange(other.handle_, -1)) {}
+InputFile::InputFile(InputFile&& other) noexcept : path_(std::move(other.path_)), size_(other.size_), handle_(std::exchange(other.handle_, -1)) {}
 
 FilePages::FilePages(FilePages&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), mapped_(other.mapped_) {}
@@ -26,7 +25,8 @@ FilePages FilePages::read(const InputFile& file, Task* task) {
     FilePages pages;
     if (file.size() == 0) return pages;
     pages.data_ = allocate_pages(file.size());
-    if (!pages.data_) fail(Status::OutOfMemory, "can not allocate %llu bytes to read %s", static_cast<unsigned long long>(file.size()), file.path().c_str());
+    if (!pages.data_)
+        fail(Status::OutOfMemory, "can not allocate %llu bytes to read %s", static_cast<unsigned long long>(file.size()), file.path().c_str());
     pages.size_ = file.size();
     for (uint64_t at = 0; at < file.size(); at += chunk) {
         throw_if_cancelled(task);

@@ -38,8 +38,12 @@ void InputFile::read(uint64_t offset, void* to, size_t n) const {
     while (n > 0) {
         const ssize_t got = ::pread(static_cast<int>(handle_), at, n, static_cast<off_t>(offset));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) fail(Status::NotFound, "%s: reading at byte %llu failed: %s", path_.c_str(), static_cast<unsigned long long>(offset), std::strerror(errno));
-        if (got == 0) fail(Status::InvalidModel, "%s: ended at byte %llu while it was being read; is another program writing it?", path_.c_str(), static_cast<unsigned long long>(offset));
+        if (got < 0)
+            fail(Status::NotFound, "%s: reading at byte %llu failed: %s", path_.c_str(), static_cast<unsigned long long>(offset),
+                 std::strerror(errno));
+        if (got == 0)
+            fail(Status::InvalidModel, "%s: ended at byte %llu while it was being read; is another program writing it?", path_.c_str(),
+                 static_cast<unsigned long long>(offset));
         at += got;
         offset += static_cast<uint64_t>(got);
         n -= static_cast<size_t>(got);

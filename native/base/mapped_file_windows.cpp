@@ -7,7 +7,7 @@
 
 #define WIN32_LEAN_AND_MEAN
 #ifndef NOMINMAX // libstdc++ defines it
-#define NOMINMAX
+#    define NOMINMAX
 #endif
 #include <windows.h>
 
@@ -32,7 +32,8 @@ InputFile::InputFile(const std::string& path_utf8) : path_(path_utf8) {
     const DWORD attributes = GetFileAttributesW(name.c_str());
     if (attributes == INVALID_FILE_ATTRIBUTES) fail(Status::NotFound, "%s: no such file; check the path", path_.c_str());
     if (attributes & FILE_ATTRIBUTE_DIRECTORY) fail(Status::NotFound, "%s: is a folder; give the path of a file", path_.c_str());
-    const HANDLE file = CreateFileW(name.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
+    const HANDLE file =
+        CreateFileW(name.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
     if (file == INVALID_HANDLE_VALUE) fail(Status::NotFound, "%s: can not be opened: Windows error %lu", path_.c_str(), GetLastError());
     handle_ = reinterpret_cast<intptr_t>(file);
     LARGE_INTEGER size;
@@ -56,7 +57,8 @@ void InputFile::read(uint64_t offset, void* to, size_t n) const {
         DWORD got = 0;
         const DWORD wanted = static_cast<DWORD>(std::min<size_t>(n, 1u << 30));
         if (!ReadFile(handle_of(handle_), at, wanted, &got, &position) || got == 0) {
-            fail(Status::NotFound, "%s: reading at byte %llu failed: Windows error %lu", path_.c_str(), static_cast<unsigned long long>(offset), GetLastError());
+            fail(Status::NotFound, "%s: reading at byte %llu failed: Windows error %lu", path_.c_str(), static_cast<unsigned long long>(offset),
+                 GetLastError());
         }
         at += got;
         offset += got;

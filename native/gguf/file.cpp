@@ -44,7 +44,8 @@ uint64_t split_value(const InputFile& file, std::span<const Kv> kvs, std::string
     for (const Kv& kv : kvs) {
         if (kv.key != key) continue;
         if (kv.type != ValueType::UInt16 && kv.type != ValueType::Int32) {
-            fail(Status::InvalidModel, "%s: key '%s' is a %s; expected a uint16 or int32", file.path().c_str(), printable(key).c_str(), value_type_name(kv.type));
+            fail(Status::InvalidModel, "%s: key '%s' is a %s; expected a uint16 or int32", file.path().c_str(), printable(key).c_str(),
+                 value_type_name(kv.type));
         }
         uint32_t value = 0;
         std::memcpy(&value, kv.value.data(), kv.value.size());
@@ -75,14 +76,19 @@ void GgufFile::open_first(OpenMode mode, Task* task) {
     if (n_files_ > 1) { // before any data is read
         const std::optional<SplitName> name = parse_split_name(path_);
         if (!name || name->count != n_files_ || name->number != number + 1) {
-            fail(Status::InvalidModel, "%s: is file %" PRIu64 " of a model in %" PRIu64 " files, so its name must end in -%05" PRIu64 "-of-%05" PRIu64 ".gguf; name it as it was when it was downloaded",
+            fail(Status::InvalidModel,
+                 "%s: is file %" PRIu64 " of a model in %" PRIu64 " files, so its name must end in -%05" PRIu64 "-of-%05" PRIu64
+                 ".gguf; name it as it was when it was downloaded",
                  path_.c_str(), number + 1, n_files_, number + 1, n_files_);
         }
-        if (number != 0) fail(Status::InvalidModel, "%s: is file %" PRIu64 " of a model in %" PRIu64 " files; open the first one, %s", path_.c_str(), number + 1, n_files_, split_path(*name, 1).c_str());
+        if (number != 0)
+            fail(Status::InvalidModel, "%s: is file %" PRIu64 " of a model in %" PRIu64 " files; open the first one, %s", path_.c_str(), number + 1,
+                 n_files_, split_path(*name, 1).c_str());
     }
     metadata_ = std::move(part.metadata);
     kvs_ = std::move(part.kvs);
-    for (size_t i = 0; i < kvs_.size(); i++) kv_index_.emplace(kvs_[i].key, i);
+    for (size_t i = 0; i < kvs_.size(); i++)
+        kv_index_.emplace(kvs_[i].key, i);
     add_tensors(file, std::move(part.tensors), mode, task);
 }
 
@@ -95,14 +101,17 @@ void GgufFile::open_rest_of_split(OpenMode mode, Task* task) {
         const uint64_t stated_number = split_value(file, part.kvs, "split.no", 0) + 1;
         const uint64_t stated_count = split_value(file, part.kvs, "split.count", 1);
         if (stated_number != number || stated_count != n_files_) {
-            fail(Status::InvalidModel, "%s: says it is file %" PRIu64 " of %" PRIu64 ", expected %" PRIu32 " of %" PRIu64 "; it does not belong to this set: fetch the set again", file.path().c_str(), stated_number,
-                 stated_count, number, n_files_);
+            fail(Status::InvalidModel,
+                 "%s: says it is file %" PRIu64 " of %" PRIu64 ", expected %" PRIu32 " of %" PRIu64
+                 "; it does not belong to this set: fetch the set again",
+                 file.path().c_str(), stated_number, stated_count, number, n_files_);
         }
         add_tensors(file, std::move(part.tensors), mode, task);
     }
     const uint64_t expected = get_u64("split.tensors.count").value_or(tensors_.size());
     if (expected != tensors_.size()) {
-        fail(Status::InvalidModel, "%s: key 'split.tensors.count' says %" PRIu64 " tensors, the %" PRIu64 " files hold %zu; fetch the set again", path_.c_str(), expected, n_files_, tensors_.size());
+        fail(Status::InvalidModel, "%s: key 'split.tensors.count' says %" PRIu64 " tensors, the %" PRIu64 " files hold %zu; fetch the set again",
+             path_.c_str(), expected, n_files_, tensors_.size());
     }
 }
 
@@ -121,7 +130,8 @@ void GgufFile::index_tensors() {
     tensor_index_.reserve(tensors_.size());
     for (size_t i = 0; i < tensors_.size(); i++) {
         if (!tensor_index_.emplace(tensors_[i].name, i).second) {
-            fail(Status::InvalidModel, "%s: tensor '%s' is there twice; fetch or convert the model again", path_.c_str(), printable(tensors_[i].name).c_str());
+            fail(Status::InvalidModel, "%s: tensor '%s' is there twice; fetch or convert the model again", path_.c_str(),
+                 printable(tensors_[i].name).c_str());
         }
     }
 }
@@ -140,7 +150,8 @@ void GgufFile::compute_hash() {
     for (const TensorInfo& tensor : tensors_) {
         hash.add(tensor.name);
         hash.add(uint64_t{tensor.type});
-        for (const uint64_t n : tensor.ne) hash.add(n);
+        for (const uint64_t n : tensor.ne)
+            hash.add(n);
     }
     hash_ = hash.value();
 }
@@ -209,14 +220,17 @@ template <class T> T GgufFile::element(const Kv& kv, size_t index) const {
     } else {
         if (const std::optional<T> value = number<T>(kv.item_type, at)) return *value;
     }
-    fail(Status::InvalidModel, "%s: key '%s' holds a %s that is not %s in range; convert the model again", path_.c_str(), printable(kv.key).c_str(), value_type_name(kv.item_type), wanted<T>());
+    fail(Status::InvalidModel, "%s: key '%s' holds a %s that is not %s in range; convert the model again", path_.c_str(), printable(kv.key).c_str(),
+         value_type_name(kv.item_type), wanted<T>());
 }
 
 template <class T> std::optional<T> GgufFile::scalar(std::string_view key) const {
     const Kv* kv = find(key);
     if (!kv) return std::nullopt;
     const bool fits = kv->type != ValueType::Array && (kv->type == ValueType::String) == std::is_same_v<T, std::string_view>;
-    if (!fits) fail(Status::InvalidModel, "%s: key '%s' is %s %s, expected %s; convert the model again", path_.c_str(), printable(key).c_str(), kv->type == ValueType::Array ? "an" : "a", value_type_name(kv->type), wanted<T>());
+    if (!fits)
+        fail(Status::InvalidModel, "%s: key '%s' is %s %s, expected %s; convert the model again", path_.c_str(), printable(key).c_str(),
+             kv->type == ValueType::Array ? "an" : "a", value_type_name(kv->type), wanted<T>());
     if constexpr (std::is_same_v<T, std::string_view>) return kv->text();
     else return element<T>(*kv, 0);
 }
@@ -225,7 +239,9 @@ template <class T> std::optional<std::vector<T>> GgufFile::array(std::string_vie
     const Kv* kv = find(key);
     if (!kv) return std::nullopt;
     const bool fits = kv->type == ValueType::Array && (kv->item_type == ValueType::String) == std::is_same_v<T, std::string_view>;
-    if (!fits) fail(Status::InvalidModel, "%s: key '%s' is not an array whose elements are each %s; convert the model again", path_.c_str(), printable(key).c_str(), wanted<T>());
+    if (!fits)
+        fail(Status::InvalidModel, "%s: key '%s' is not an array whose elements are each %s; convert the model again", path_.c_str(),
+             printable(key).c_str(), wanted<T>());
     std::vector<T> values;
     values.reserve(kv->count);
     if constexpr (std::is_same_v<T, std::string_view>) {
@@ -237,7 +253,8 @@ template <class T> std::optional<std::vector<T>> GgufFile::array(std::string_vie
             at += sizeof length + length;
         }
     } else {
-        for (uint64_t i = 0; i < kv->count; i++) values.push_back(element<T>(*kv, i));
+        for (uint64_t i = 0; i < kv->count; i++)
+            values.push_back(element<T>(*kv, i));
     }
     return values;
 }

@@ -43,7 +43,7 @@ const char* value_type_name(ValueType type) {
 
 namespace {
 
-constexpr uint64_t max_name_bytes = 65535;      // the format's limit for keys; tensor names are shorter still
+constexpr uint64_t max_name_bytes = 65535; // the format's limit for keys; tensor names are shorter still
 constexpr uint64_t max_alignment = 1u << 20;
 constexpr const char* advice = "the file is damaged or incomplete: fetch or convert it again";
 
@@ -63,8 +63,8 @@ public:
     // Steps over n bytes and makes them readable; returns where they begin.
     uint64_t take(uint64_t n, const char* what) {
         if (n > left()) {
-            fail(Status::InvalidModel, "%s: byte %" PRIu64 ", %s: %s takes %" PRIu64 " bytes but the file ends %" PRIu64 " bytes on; %s", file_.path().c_str(),
-                 at_, context_.c_str(), what, n, left(), advice);
+            fail(Status::InvalidModel, "%s: byte %" PRIu64 ", %s: %s takes %" PRIu64 " bytes but the file ends %" PRIu64 " bytes on; %s",
+                 file_.path().c_str(), at_, context_.c_str(), what, n, left(), advice);
         }
         const uint64_t begin = at_;
         at_ += n;
@@ -129,7 +129,8 @@ const char* guess_format(std::string_view head) {
     if (head.starts_with("version https://git-lfs")) return " (a Git LFS pointer: run `git lfs pull` to fetch the file itself)";
     if (head.starts_with("<!") || head.starts_with("<html")) return " (a web page: the download link did not lead to the file)";
     if (head.starts_with("PK")) return " (a zip or PyTorch file: convert the model to GGUF)";
-    if (head.starts_with("lmgg") || head.starts_with("tjgg") || head.starts_with("fmgg") || head.starts_with("algg")) return " (a GGML file of before 2023-08: convert the model to GGUF again)";
+    if (head.starts_with("lmgg") || head.starts_with("tjgg") || head.starts_with("fmgg") || head.starts_with("algg"))
+        return " (a GGML file of before 2023-08: convert the model to GGUF again)";
     if (head.size() > 9 && head[8] == '{') return " (a safetensors file: convert the model to GGUF)";
     return "";
 }
@@ -147,7 +148,8 @@ uint32_t read_version(Cursor& cursor) {
     const auto version = cursor.number<uint32_t>("the version");
     if (version == 1) fail(Status::InvalidModel, "%s: is GGUF version 1, which ended in 2023; convert the model again", path);
     if ((version & 0xffffu) == 0 && version != 0) fail(Status::InvalidModel, "%s: is a big-endian GGUF; get the little-endian file", path);
-    if (version != 2 && version != 3) fail(Status::InvalidModel, "%s: is GGUF version %" PRIu32 ", this build reads 2 and 3; update NativeGen or check the file", path, version);
+    if (version != 2 && version != 3)
+        fail(Status::InvalidModel, "%s: is GGUF version %" PRIu32 ", this build reads 2 and 3; update NativeGen or check the file", path, version);
     return version;
 }
 
@@ -177,11 +179,13 @@ void read_value(Cursor& cursor, RawKv& kv) {
         const uint64_t least = strings ? 8 : value_type_bytes(kv.item_type);
         if (least == 0) cursor.refuse(type_at, text("array of unknown type %" PRIu32, static_cast<uint32_t>(kv.item_type)));
         if (kv.count > cursor.left() / least) {
-            cursor.refuse(count_at, text("array of %" PRIu64 " elements takes at least %" PRIu64 " bytes each but the file ends %" PRIu64 " bytes on", kv.count, least, cursor.left()));
+            cursor.refuse(count_at, text("array of %" PRIu64 " elements takes at least %" PRIu64 " bytes each but the file ends %" PRIu64 " bytes on",
+                                         kv.count, least, cursor.left()));
         }
         kv.value_at = cursor.at();
         if (strings) {
-            for (uint64_t i = 0; i < kv.count; i++) cursor.take(cursor.number<uint64_t>("a string's length"), "a string");
+            for (uint64_t i = 0; i < kv.count; i++)
+                cursor.take(cursor.number<uint64_t>("a string's length"), "a string");
         } else {
             cursor.take(kv.count * least, "the array");
         }
@@ -198,7 +202,8 @@ RawKv read_kv(Cursor& cursor, uint64_t index, uint64_t n_kv) {
     cursor.set_context(text("key %" PRIu64 " of %" PRIu64, index + 1, n_kv));
     const uint64_t begin = cursor.at();
     const std::string_view key = cursor.string("its name");
-    if (key.empty() || key.size() > max_name_bytes) cursor.refuse(begin, text("its name has %zu bytes, allowed are 1 to %" PRIu64, key.size(), max_name_bytes));
+    if (key.empty() || key.size() > max_name_bytes)
+        cursor.refuse(begin, text("its name has %zu bytes, allowed are 1 to %" PRIu64, key.size(), max_name_bytes));
     cursor.set_context("key '" + printable(key) + "'");
     RawKv kv{};
     kv.key_at = begin + 8;
@@ -214,7 +219,8 @@ TensorInfo read_tensor(Cursor& cursor, uint64_t index, uint64_t n_tensors) {
     const uint64_t begin = cursor.at();
     TensorInfo tensor;
     tensor.name = cursor.string("its name");
-    if (tensor.name.empty() || tensor.name.size() > max_name_bytes) cursor.refuse(begin, text("its name has %zu bytes, allowed are 1 to %" PRIu64, tensor.name.size(), max_name_bytes));
+    if (tensor.name.empty() || tensor.name.size() > max_name_bytes)
+        cursor.refuse(begin, text("its name has %zu bytes, allowed are 1 to %" PRIu64, tensor.name.size(), max_name_bytes));
     cursor.set_context("tensor '" + printable(tensor.name) + "'");
 
     const uint64_t dims_at = cursor.at();
@@ -232,7 +238,8 @@ TensorInfo read_tensor(Cursor& cursor, uint64_t index, uint64_t n_tensors) {
     tensor.type = cursor.number<uint32_t>("its type");
     if (const DTypeTraits* traits = dtype_traits(tensor.type)) {
         if (tensor.ne[0] % traits->block_elements != 0) {
-            cursor.refuse(dims_at, text("rows of %" PRIu64 " elements are no multiple of the %" PRIu32 " in a block of %s", tensor.ne[0], traits->block_elements, traits->name));
+            cursor.refuse(dims_at, text("rows of %" PRIu64 " elements are no multiple of the %" PRIu32 " in a block of %s", tensor.ne[0],
+                                        traits->block_elements, traits->name));
         }
         const uint64_t blocks = elements / traits->block_elements;
         if (blocks > uint64_t{INT64_MAX} / traits->block_bytes) cursor.refuse(dims_at, "is larger than any memory");
@@ -248,7 +255,8 @@ uint64_t find_alignment(const InputFile& file, const std::vector<Kv>& kvs) {
         uint32_t value = 0;
         if (kv.type == ValueType::UInt32) std::memcpy(&value, kv.value.data(), sizeof value);
         if (value < 8 || value > max_alignment || !std::has_single_bit(value)) {
-            fail(Status::InvalidModel, "%s: key 'general.alignment' is not a uint32 power of two from 8 to %" PRIu64 "; %s", file.path().c_str(), max_alignment, advice);
+            fail(Status::InvalidModel, "%s: key 'general.alignment' is not a uint32 power of two from 8 to %" PRIu64 "; %s", file.path().c_str(),
+                 max_alignment, advice);
         }
         return value;
     }
@@ -262,24 +270,29 @@ void place_tensors(const InputFile& file, uint64_t table_end, uint64_t alignment
     for (TensorInfo& tensor : tensors) {
         const std::string name = printable(tensor.name);
         if (tensor.offset % alignment != 0) {
-            fail(Status::InvalidModel, "%s: tensor '%s': its offset %" PRIu64 " is no multiple of the alignment %" PRIu64 "; %s", path, name.c_str(), tensor.offset, alignment, advice);
+            fail(Status::InvalidModel, "%s: tensor '%s': its offset %" PRIu64 " is no multiple of the alignment %" PRIu64 "; %s", path, name.c_str(),
+                 tensor.offset, alignment, advice);
         }
         const uint64_t room = data_begin < file.size() ? file.size() - data_begin : 0;
         if (tensor.offset > room || tensor.bytes > room - tensor.offset) {
-            fail(Status::InvalidModel, "%s: tensor '%s' takes %" PRIu64 " bytes at offset %" PRIu64 " of the tensor data, which starts at byte %" PRIu64 ", but the file ends at byte %" PRIu64 "; %s", path,
-                 name.c_str(), tensor.bytes, tensor.offset, data_begin, file.size(), advice);
+            fail(Status::InvalidModel,
+                 "%s: tensor '%s' takes %" PRIu64 " bytes at offset %" PRIu64 " of the tensor data, which starts at byte %" PRIu64
+                 ", but the file ends at byte %" PRIu64 "; %s",
+                 path, name.c_str(), tensor.bytes, tensor.offset, data_begin, file.size(), advice);
         }
         tensor.offset += data_begin;
     }
 
     std::vector<const TensorInfo*> order;
     order.reserve(tensors.size());
-    for (const TensorInfo& tensor : tensors) order.push_back(&tensor);
+    for (const TensorInfo& tensor : tensors)
+        order.push_back(&tensor);
     std::stable_sort(order.begin(), order.end(), [](const TensorInfo* a, const TensorInfo* b) { return a->offset < b->offset; });
     for (size_t i = 1; i < order.size(); i++) {
         const TensorInfo& before = *order[i - 1];
         if (before.offset + before.bytes > order[i]->offset) {
-            fail(Status::InvalidModel, "%s: byte %" PRIu64 ": tensors '%s' and '%s' overlap; %s", path, order[i]->offset, printable(before.name).c_str(), printable(order[i]->name).c_str(), advice);
+            fail(Status::InvalidModel, "%s: byte %" PRIu64 ": tensors '%s' and '%s' overlap; %s", path, order[i]->offset,
+                 printable(before.name).c_str(), printable(order[i]->name).c_str(), advice);
         }
     }
 }
@@ -294,11 +307,14 @@ GgufPart parse_gguf(const InputFile& file) {
     const auto n_kv = cursor.number<uint64_t>("the number of keys");
     // The least a key or a tensor takes bounds both counts, so a wild count neither loops nor allocates.
     if (n_kv > cursor.left() / 13) cursor.refuse(16, text("%" PRIu64 " keys do not fit into the %" PRIu64 " bytes left", n_kv, cursor.left()));
-    if (n_tensors > cursor.left() / 24) cursor.refuse(8, text("%" PRIu64 " tensors do not fit into the %" PRIu64 " bytes left", n_tensors, cursor.left()));
+    if (n_tensors > cursor.left() / 24)
+        cursor.refuse(8, text("%" PRIu64 " tensors do not fit into the %" PRIu64 " bytes left", n_tensors, cursor.left()));
 
     std::vector<RawKv> raw;
-    for (uint64_t i = 0; i < n_kv; i++) raw.push_back(read_kv(cursor, i, n_kv));
-    for (uint64_t i = 0; i < n_tensors; i++) part.tensors.push_back(read_tensor(cursor, i, n_tensors));
+    for (uint64_t i = 0; i < n_kv; i++)
+        raw.push_back(read_kv(cursor, i, n_kv));
+    for (uint64_t i = 0; i < n_tensors; i++)
+        part.tensors.push_back(read_tensor(cursor, i, n_tensors));
     const uint64_t table_end = cursor.at();
 
     part.metadata = cursor.finish();
@@ -311,7 +327,8 @@ GgufPart parse_gguf(const InputFile& file) {
 
     std::unordered_set<std::string_view> keys;
     for (const Kv& kv : part.kvs) {
-        if (!keys.insert(kv.key).second) fail(Status::InvalidModel, "%s: key '%s' is there twice; %s", file.path().c_str(), printable(kv.key).c_str(), advice);
+        if (!keys.insert(kv.key).second)
+            fail(Status::InvalidModel, "%s: key '%s' is there twice; %s", file.path().c_str(), printable(kv.key).c_str(), advice);
     }
     part.alignment = find_alignment(file, part.kvs);
     place_tensors(file, table_end, part.alignment, part.tensors);

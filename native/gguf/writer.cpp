@@ -44,7 +44,8 @@ void GgufWriter::set(std::string_view key, std::string_view text) { put(key, Val
 
 void GgufWriter::set_array(std::string_view key, std::span<const std::string> texts) {
     Header row;
-    for (const std::string& text : texts) row.string(text);
+    for (const std::string& text : texts)
+        row.string(text);
     put(key, ValueType::Array, ValueType::String, texts.size(), row.text().data(), row.text().size());
 }
 
@@ -54,9 +55,11 @@ void GgufWriter::add_tensor(std::string_view name, uint32_t type, std::span<cons
     const DTypeTraits* traits = dtype_traits(type);
     if (!traits) fail(Status::InvalidArgument, "tensor '%s' has the unknown type %" PRIu32, shown.c_str(), type);
     uint64_t elements = 1;
-    for (const uint64_t n : ne) elements *= n;
+    for (const uint64_t n : ne)
+        elements *= n;
     if (ne[0] % traits->block_elements != 0 || elements / traits->block_elements * traits->block_bytes != data.size()) {
-        fail(Status::InvalidArgument, "tensor '%s': %zu bytes are not its %" PRIu64 " elements of type %s", shown.c_str(), data.size(), elements, traits->name);
+        fail(Status::InvalidArgument, "tensor '%s': %zu bytes are not its %" PRIu64 " elements of type %s", shown.c_str(), data.size(), elements,
+             traits->name);
     }
     tensors_.push_back({std::string(name), type, {ne.begin(), ne.end()}, data});
 }
@@ -94,7 +97,8 @@ void GgufWriter::write(const std::string& path_utf8) const {
     for (const Tensor& tensor : tensors_) {
         header.string(tensor.name);
         header.number(static_cast<uint32_t>(tensor.ne.size()));
-        for (const uint64_t n : tensor.ne) header.number(n);
+        for (const uint64_t n : tensor.ne)
+            header.number(n);
         header.number(tensor.type);
         header.number(offset);
         offset += tensor.data.size() + padding(tensor.data.size(), align);

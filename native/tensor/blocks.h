@@ -55,7 +55,7 @@ static_assert(sizeof(block_mxfp4) == 17);
 
 // ---- blocks of 256, with scales of their sub-blocks ----
 
-struct block_q2_K { // 16 sub-blocks of 16: d * scale * q - dmin * min
+struct block_q2_K {     // 16 sub-blocks of 16: d * scale * q - dmin * min
     uint8_t scales[16]; // low nibble scale, high nibble min
     uint8_t qs[64];     // byte 32 * h + l holds q of 128 * h + 32 * s + l at bit 2 * s
     uint16_t d;
@@ -63,7 +63,7 @@ struct block_q2_K { // 16 sub-blocks of 16: d * scale * q - dmin * min
 };
 static_assert(sizeof(block_q2_K) == 84);
 
-struct block_q3_K { // 16 sub-blocks of 16: d * (scale - 32) * (q - 4)
+struct block_q3_K {     // 16 sub-blocks of 16: d * (scale - 32) * (q - 4)
     uint8_t hmask[32];  // bit 4 * h + s of byte l is bit 2 of q of 128 * h + 32 * s + l
     uint8_t qs[64];     // low two bits, as in q2_K
     uint8_t scales[12]; // 16 scales of 6 bits: see scale_q3_K
@@ -88,7 +88,7 @@ struct block_q5_K { // as q4_K with a fifth bit
 };
 static_assert(sizeof(block_q5_K) == 176);
 
-struct block_q6_K { // 16 sub-blocks of 16: d * scale * (q - 32)
+struct block_q6_K {  // 16 sub-blocks of 16: d * scale * (q - 32)
     uint8_t ql[128]; // low four bits, per half: 64 bytes, element l + 32 * s in byte l + 32 * (s & 1), nibble s >> 1
     uint8_t qh[64];  // high two bits, per half: 32 bytes, element l + 32 * s at bit 2 * s of byte l
     int8_t scales[16];

@@ -61,7 +61,8 @@ void unpack(const block_q5_1& block, float* y) {
 
 void unpack(const block_q8_0& block, float* y) {
     const float d = f16_to_f32(block.d);
-    for (int j = 0; j < 32; j++) y[j] = static_cast<float>(block.qs[j]) * d;
+    for (int j = 0; j < 32; j++)
+        y[j] = static_cast<float>(block.qs[j]) * d;
 }
 
 void unpack(const block_iq4_nl& block, float* y) {
@@ -88,7 +89,8 @@ void unpack(const block_q2_K& block, float* y) {
         const float min = dmin * static_cast<float>(block.scales[i] >> 4);
         const uint8_t* q = block.qs + 32 * (i / 8) + 16 * (i % 2);
         const int shift = 2 * (i / 2 % 4);
-        for (int l = 0; l < 16; l++) y[16 * i + l] = scale * static_cast<float>((q[l] >> shift) & 3) - min;
+        for (int l = 0; l < 16; l++)
+            y[16 * i + l] = scale * static_cast<float>((q[l] >> shift) & 3) - min;
     }
 }
 
@@ -100,7 +102,8 @@ void unpack(const block_q3_K& block, float* y) {
         const uint8_t* high = block.hmask + 16 * (i % 2);
         const int shift = 2 * (i / 2 % 4);
         const int bit = 1 << (i / 2);
-        for (int l = 0; l < 16; l++) y[16 * i + l] = scale * static_cast<float>(((q[l] >> shift) & 3) - (high[l] & bit ? 0 : 4));
+        for (int l = 0; l < 16; l++)
+            y[16 * i + l] = scale * static_cast<float>(((q[l] >> shift) & 3) - (high[l] & bit ? 0 : 4));
     }
 }
 
@@ -114,7 +117,8 @@ void unpack(const block_q4_K& block, float* y) {
         const float min = dmin * static_cast<float>(min_bits);
         const uint8_t* q = block.qs + 32 * (i / 2);
         const int shift = 4 * (i % 2);
-        for (int l = 0; l < 32; l++) y[32 * i + l] = scale * static_cast<float>((q[l] >> shift) & 15) - min;
+        for (int l = 0; l < 32; l++)
+            y[32 * i + l] = scale * static_cast<float>((q[l] >> shift) & 15) - min;
     }
 }
 
@@ -128,7 +132,8 @@ void unpack(const block_q5_K& block, float* y) {
         const float min = dmin * static_cast<float>(min_bits);
         const uint8_t* q = block.qs + 32 * (i / 2);
         const int shift = 4 * (i % 2);
-        for (int l = 0; l < 32; l++) y[32 * i + l] = scale * static_cast<float>(((q[l] >> shift) & 15) | (((block.qh[l] >> i) & 1) << 4)) - min;
+        for (int l = 0; l < 32; l++)
+            y[32 * i + l] = scale * static_cast<float>(((q[l] >> shift) & 15) | (((block.qh[l] >> i) & 1) << 4)) - min;
     }
 }
 

@@ -29,7 +29,7 @@ static inline uint16_t f32_to_f16(float f) {
         return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
     }
     if (magnitude < 0x33000000u) return static_cast<uint16_t>(sign); // under half of the smallest subnormal
-    const uint32_t exponent = magnitude >> 23;                         // 102 to 112
+    const uint32_t exponent = magnitude >> 23;                       // 102 to 112
     const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
     const uint32_t shift = 126 - exponent; // 14 to 24
     const uint32_t odd = (significand >> shift) & 1u;
@@ -46,8 +46,6 @@ static inline uint16_t f32_to_bf16(float f) {
 }
 
 // Half the e8m0 scale: 2^(e - 128), to go with code books that hold twice the FP4 values.
-static inline float e8m0_half_to_f32(uint8_t e) {
-    return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23);
-}
+static inline float e8m0_half_to_f32(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
 
 } // namespace ng

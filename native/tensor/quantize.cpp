@@ -67,7 +67,8 @@ template <class Block> void pack_symmetric(const float* x, Block& y, int zero) {
     const float rounding = static_cast<float>(zero) + 0.5f;
     y = {};
     y.d = f32_to_f16(d);
-    for (int j = 0; j < 16; j++) store(y, j, quant(x[j] * id + rounding, most), quant(x[j + 16] * id + rounding, most));
+    for (int j = 0; j < 16; j++)
+        store(y, j, quant(x[j] * id + rounding, most), quant(x[j + 16] * id + rounding, most));
 }
 
 // d * q + m.
@@ -79,7 +80,8 @@ template <class Block> void pack_affine(const float* x, Block& y, int most) {
     y = {};
     y.d = f32_to_f16(d);
     y.m = f32_to_f16(min);
-    for (int j = 0; j < 16; j++) store(y, j, quant((x[j] - min) * id + 0.5f, most), quant((x[j + 16] - min) * id + 0.5f, most));
+    for (int j = 0; j < 16; j++)
+        store(y, j, quant((x[j] - min) * id + 0.5f, most), quant((x[j + 16] - min) * id + 0.5f, most));
 }
 
 void pack(const float* x, block_q4_0& y) { pack_symmetric(x, y, 8); }

@@ -78,7 +78,8 @@ float search_affine(const float* x, const float* w, int most, float* l, float& m
         return sum;
     };
     const float plain = high / (max - min);
-    for (int i = 0; i < block_n; i++) l[i] = nearest(plain * (x[i] - min), 0.0f, high);
+    for (int i = 0; i < block_n; i++)
+        l[i] = nearest(plain * (x[i] - min), 0.0f, high);
     float d = 1.0f / plain;
     float best = error_of(l, d, min);
 
@@ -124,13 +125,15 @@ template <class Block> void store(Block& y, const float* l, int zero) {
 
 template <class Block> void search_row(const float* values, const float* importance, void* blocks, size_t n, int levels) {
     float sum = 0.0f;
-    for (size_t i = 0; i < n; i++) sum += values[i] * values[i];
+    for (size_t i = 0; i < n; i++)
+        sum += values[i] * values[i];
     const float mean_square = sum / static_cast<float>(n);
     auto* out = static_cast<unsigned char*>(blocks);
     for (size_t i = 0; i < n; i += block_n, out += sizeof(Block)) {
         const float* x = values + i;
         float w[block_n], l[block_n];
-        for (int j = 0; j < block_n; j++) w[j] = importance[i + static_cast<size_t>(j)] * std::sqrt(mean_square + x[j] * x[j]); // large weights matter more
+        for (int j = 0; j < block_n; j++)
+            w[j] = importance[i + static_cast<size_t>(j)] * std::sqrt(mean_square + x[j] * x[j]); // large weights matter more
         Block block{};
         if constexpr (requires { block.m; }) {
             float min;

@@ -9,9 +9,7 @@
 using namespace ng;
 using namespace ng::test;
 
-TEST(Error, CarriesStatusAndFormattedText) {
-    EXPECT_FAILS(fail(Status::NoRoom, "%d of %s", 3, "four"), Status::NoRoom, "3 of four");
-}
+TEST(Error, CarriesStatusAndFormattedText) { EXPECT_FAILS(fail(Status::NoRoom, "%d of %s", 3, "four"), Status::NoRoom, "3 of four"); }
 
 TEST(Error, LongTextIsCut) {
     const std::string text = error_of([] { fail(Status::Internal, "%s", std::string(5000, 'x').c_str()); }).text;
@@ -49,7 +47,8 @@ TEST(Hash, NeverChanges) { // saved files hold these
 TEST(Hash, SeesEveryByteAndWherePiecesEnd) {
     const auto of = [](std::initializer_list<std::string_view> pieces) {
         Hash hash;
-        for (const std::string_view piece : pieces) hash.add(piece);
+        for (const std::string_view piece : pieces)
+            hash.add(piece);
         return hash.value();
     };
     EXPECT_EQ(of({"0123456789"}), of({"0123456789"}));
@@ -66,7 +65,8 @@ namespace {
 
 Bytes pattern(size_t n) {
     Bytes bytes(n);
-    for (size_t i = 0; i < n; i++) bytes[i] = static_cast<std::byte>(i * 31 + (i >> 8));
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = static_cast<std::byte>(i * 31 + (i >> 8));
     return bytes;
 }
 

@@ -75,13 +75,15 @@ const Damage damages[] = {
     {"half_a_block", one_tensor().tensor("w", {48, 2}, 8, 0).data(102).bytes(), "rows of 48 elements are no multiple of the 32 in a block of Q8_0"},
     {"offset_unaligned", one_tensor().tensor("w", {8}, 0, 8).data(64).bytes(), "offset 8 is no multiple of the alignment 32"},
     {"offset_huge", one_tensor().tensor("w", {8}, 0, ~31ull).data(64).bytes(), "tensor 'w' takes 32 bytes at offset 18446744073709551584"},
-    {"data_cut", one_tensor().tensor("w", {8}, 0, 0).data(31).bytes(), "tensor 'w' takes 32 bytes at offset 0 of the tensor data, which starts at byte 64, but the file ends at byte 95"},
+    {"data_cut", one_tensor().tensor("w", {8}, 0, 0).data(31).bytes(),
+     "tensor 'w' takes 32 bytes at offset 0 of the tensor data, which starts at byte 64, but the file ends at byte 95"},
     {"data_missing", one_tensor().tensor("w", {8}, 0, 0).bytes(), "tensor 'w' takes 32 bytes"},
     {"unknown_type_outside", one_tensor().tensor("w", {8}, 999, 4096).data(31).bytes(), "at offset 4096"},
     {"tensor_twice", RawGguf(2, 0).tensor("w", {8}, 0, 0).tensor("w", {8}, 0, 32).data(64).bytes(), "tensor 'w' is there twice"},
     {"overlap", RawGguf(2, 0).tensor("v", {16}, 0, 0).tensor("w", {8}, 0, 32).data(64).bytes(), "tensors 'v' and 'w' overlap"},
     {"same_place", RawGguf(2, 0).tensor("v", {8}, 0, 0).tensor("w", {8}, 0, 0).data(64).bytes(), "tensors 'v' and 'w' overlap"},
-    {"overlap_unordered", RawGguf(3, 0).tensor("u", {8}, 0, 64).tensor("v", {16}, 0, 32).tensor("w", {8}, 0, 0).data(96).bytes(), "tensors 'v' and 'u' overlap"},
+    {"overlap_unordered", RawGguf(3, 0).tensor("u", {8}, 0, 64).tensor("v", {16}, 0, 32).tensor("w", {8}, 0, 0).data(96).bytes(),
+     "tensors 'v' and 'u' overlap"},
     {"cut_table", RawGguf(2, 0).tensor("v", {8}, 0, 0).bytes(), "2 tensors do not fit"},
 };
 

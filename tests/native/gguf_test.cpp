@@ -17,7 +17,8 @@ std::span<const std::byte> bytes_of(const std::vector<float>& values) { return s
 
 std::vector<float> ramp(size_t n, float first) {
     std::vector<float> values(n);
-    for (size_t i = 0; i < n; i++) values[i] = first + static_cast<float>(i);
+    for (size_t i = 0; i < n; i++)
+        values[i] = first + static_cast<float>(i);
     return values;
 }
 
@@ -166,7 +167,14 @@ TEST(Gguf, Version2IsReadTheSame) {
 
 TEST(Gguf, WhatTheEngineCanNotRunCanBeInspected) {
     const TempFolder folder;
-    RawGguf(3, 1).key("general.architecture", 8).string("from-the-future").tensor("x", {999, 3}, 1234, 0).tensor("y", {256}, 19, 32).tensor("z", {2}, 0, 96).data(104).write(folder / "f");
+    RawGguf(3, 1)
+        .key("general.architecture", 8)
+        .string("from-the-future")
+        .tensor("x", {999, 3}, 1234, 0)
+        .tensor("y", {256}, 19, 32)
+        .tensor("z", {2}, 0, 96)
+        .data(104)
+        .write(folder / "f");
     const auto file = GgufFile::open(folder / "f", OpenMode::Map);
     EXPECT_EQ(file->get_string("general.architecture"), "from-the-future");
     EXPECT_EQ(file->tensor("x")->type, 1234u);
@@ -181,7 +189,8 @@ TEST(Gguf, TheEmbeddedModelOpens) {
     EXPECT_EQ(file->get_string("general.architecture"), "llama");
     EXPECT_EQ(file->tensors().size(), 47u);
     uint64_t bytes = 0;
-    for (const TensorInfo& tensor : file->tensors()) bytes += tensor.bytes;
+    for (const TensorInfo& tensor : file->tensors())
+        bytes += tensor.bytes;
     EXPECT_LT(bytes, file->file_bytes());
     EXPECT_GT(bytes, file->file_bytes() / 2);
     EXPECT_EQ(file->get_string_array("tokenizer.ggml.tokens")->size(), file->find("tokenizer.ggml.tokens")->count);
@@ -193,17 +202,19 @@ TEST(Gguf, ReleasedTensorsComeBackWhenMappedAndNeighboursStay) {
     const std::vector<float> values = ramp(50'000, 0);
     const uint64_t ne[] = {50'000};
     GgufWriter writer;
-    for (const char* name : {"a", "b", "c"}) writer.add_tensor(name, 0, ne, bytes_of(values));
+    for (const char* name : {"a", "b", "c"})
+        writer.add_tensor(name, 0, ne, bytes_of(values));
     writer.write(folder / "f");
     for (const OpenMode mode : {OpenMode::Map, OpenMode::Read}) {
         const auto file = GgufFile::open(folder / "f", mode);
         file->release(*file->tensor("b"));
         for (const TensorInfo& tensor : file->tensors()) {
-            const bool gone = mode == OpenMode::Read && tensor.name == "b";
-            if (!gone) EXPECT_EQ(std::memcmp(tensor.data, values.data(), tensor.bytes), 0) << tensor.name;
-#if defined(__linux__)
-            if (gone) EXPECT_NE(std::memcmp(tensor.data, values.data(), tensor.bytes), 0);
+            const bool same = std::memcmp(tensor.data, values.data(), tensor.bytes) == 0;
+            const bool given_back = mode == OpenMode::Read && tensor.name == "b";
+#if !defined(__linux__)
+            if (given_back) continue; // what is there now is the system's choice
 #endif
+            EXPECT_EQ(same, !given_back) << tensor.name;
         }
     }
     const auto inspected = GgufFile::open(folder / "f", OpenMode::MetadataOnly);
@@ -272,10 +283,13 @@ TEST(GgufWriter, CopiesAnotherFilesValuesAndSetsAKeyOnce) {
     const TempFolder folder;
     const auto source = GgufFile::open(NG_SOURCE_DIR "/models/stories.q8_0.gguf", OpenMode::Map);
     GgufWriter writer;
-    for (const Kv& kv : source->metadata()) writer.set(kv);
+    for (const Kv& kv : source->metadata())
+        writer.set(kv);
     writer.set("general.name", "first");
-    for (const Kv& kv : source->metadata()) writer.set(kv);
-    for (const TensorInfo& tensor : source->tensors()) writer.add_tensor(tensor.name, tensor.type, std::span(tensor.ne).first(tensor.n_dims), {tensor.data, tensor.bytes});
+    for (const Kv& kv : source->metadata())
+        writer.set(kv);
+    for (const TensorInfo& tensor : source->tensors())
+        writer.add_tensor(tensor.name, tensor.type, std::span(tensor.ne).first(tensor.n_dims), {tensor.data, tensor.bytes});
     writer.write(folder / "copy.gguf");
     EXPECT_EQ(GgufFile::open(folder / "copy.gguf", OpenMode::Map)->metadata_hash(), source->metadata_hash());
     EXPECT_EQ(read_file(folder / "copy.gguf"), read_file(NG_SOURCE_DIR "/models/stories.q8_0.gguf"));
@@ -317,7 +331,8 @@ void write_part(const std::string& path, const Part& part) {
     writer.set("split.no", part.number);
     writer.set("split.count", part.count);
     writer.set("split.tensors.count", part.n_tensors);
-    for (const std::string& name : part.tensors) writer.add_tensor(name, 0, ne, bytes_of(values));
+    for (const std::string& name : part.tensors)
+        writer.add_tensor(name, 0, ne, bytes_of(values));
     writer.write(path);
 }
 
@@ -344,7 +359,8 @@ TEST(GgufSplit, TheFirstFileOpensAll) {
         EXPECT_EQ(file->tensor("d")->file, 2u);
         EXPECT_EQ(file->get_string("general.architecture"), "llama");
         EXPECT_EQ(file->metadata_hash(), merged->metadata_hash());
-        EXPECT_EQ(file->file_bytes(), std::filesystem::file_size(folder / "m-00001-of-00003.gguf") + std::filesystem::file_size(folder / "m-00002-of-00003.gguf") +
+        EXPECT_EQ(file->file_bytes(), std::filesystem::file_size(folder / "m-00001-of-00003.gguf") +
+                                          std::filesystem::file_size(folder / "m-00002-of-00003.gguf") +
                                           std::filesystem::file_size(folder / "m-00003-of-00003.gguf"));
         if (mode == OpenMode::MetadataOnly) continue;
         float last;

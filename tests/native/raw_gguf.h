@@ -24,7 +24,8 @@ public:
     RawGguf& key(std::string_view name, uint32_t type) { return string(name).u32(type); }
     RawGguf& tensor(std::string_view name, std::initializer_list<uint64_t> ne, uint32_t type, uint64_t offset) {
         string(name).u32(static_cast<uint32_t>(ne.size()));
-        for (const uint64_t n : ne) u64(n);
+        for (const uint64_t n : ne)
+            u64(n);
         return u32(type).u64(offset);
     }
     // Tensor data begins at the next multiple of the alignment.

@@ -2,6 +2,8 @@
 #pragma once
 #include "base/error.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,7 +23,9 @@ class TempFolder {
 public:
     TempFolder() {
         const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-        const std::string name = std::string("nativegen-") + test->test_suite_name() + "-" + test->name() + "-" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) + "-" + std::to_string(reinterpret_cast<uintptr_t>(this) >> 4);
+        std::string name = std::string("nativegen-") + test->test_suite_name() + "-" + test->name() + "-" +
+                           std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
+        std::replace(name.begin(), name.end(), '/', '-');
         path_ = std::filesystem::temp_directory_path() / name;
         std::filesystem::remove_all(path_);
         std::filesystem::create_directories(path_);
@@ -70,12 +74,12 @@ template <class Body> Error error_of(Body&& body) {
 }
 
 // EXPECT_FAILS(call, Status::InvalidModel, "part of the text")
-#define EXPECT_FAILS(call, expected_status, part)                                        \
-    do {                                                                                 \
-        const ::ng::Error ng_error_ = ::ng::test::error_of([&] { (void)(call); });       \
-        EXPECT_EQ(ng_error_.status, expected_status) << ng_error_.text;                  \
-        EXPECT_NE(ng_error_.text.find(part), std::string::npos) << ng_error_.text;       \
-        EXPECT_EQ(ng_error_.text.find('\n'), std::string::npos) << ng_error_.text;       \
+#define EXPECT_FAILS(call, expected_status, part)                                                                                                    \
+    do {                                                                                                                                             \
+        const ::ng::Error ng_error_ = ::ng::test::error_of([&] { (void)(call); });                                                                   \
+        EXPECT_EQ(ng_error_.status, expected_status) << ng_error_.text;                                                                              \
+        EXPECT_NE(ng_error_.text.find(part), std::string::npos) << ng_error_.text;                                                                   \
+        EXPECT_EQ(ng_error_.text.find('\n'), std::string::npos) << ng_error_.text;                                                                   \
     } while (false)
 
 } // namespace ng::test

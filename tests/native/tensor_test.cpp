@@ -53,7 +53,8 @@ TEST_P(Blocks, DequantizeIsBitEqual) {
     std::vector<float> values(expected.size());
     dequantize(type, blocks.data(), values.data(), values.size());
     for (size_t i = 0; i < values.size(); i++) {
-        ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), std::bit_cast<uint32_t>(expected[i])) << "value " << i << ": " << values[i] << ", expected " << expected[i];
+        ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), std::bit_cast<uint32_t>(expected[i]))
+            << "value " << i << ": " << values[i] << ", expected " << expected[i];
     }
 }
 
@@ -77,7 +78,8 @@ TEST_P(Quantizers, GivesTheSameBytes) {
     Bytes blocks(dtype_bytes(type, source.size()));
     const std::vector<float> ones(source.size(), 1.0f); // how the goldens were made: one row, importance 1
     quantize_weighted(type, source.data(), ones.data(), blocks.data(), source.size());
-    for (size_t i = 0; i < blocks.size(); i++) ASSERT_EQ(blocks[i], expected[i]) << "byte " << i;
+    for (size_t i = 0; i < blocks.size(); i++)
+        ASSERT_EQ(blocks[i], expected[i]) << "byte " << i;
 }
 
 // Plain rounding to L levels: no value is off by more than half a step of its block (a whole one at the end that a symmetric scale cuts off),
@@ -113,7 +115,8 @@ TEST_P(SearchingQuantizers, BeatPlainRounding) {
         std::vector<float> values(source.size());
         dequantize(type, blocks.data(), values.data(), values.size());
         double sum = 0;
-        for (size_t i = 0; i < values.size(); i++) sum += std::pow(values[i] - source[i], 2);
+        for (size_t i = 0; i < values.size(); i++)
+            sum += std::pow(values[i] - source[i], 2);
         return sum;
     };
     EXPECT_LT(error(true), error(false));
@@ -136,7 +139,8 @@ TEST_P(Quantizers, SurvivesWildValues) {
     Bytes blocks(dtype_bytes(type, 32));
     quantize(type, zeros.data(), blocks.data(), 32);
     dequantize(type, blocks.data(), back.data(), 32);
-    for (const float value : back) EXPECT_EQ(value, 0.0f);
+    for (const float value : back)
+        EXPECT_EQ(value, 0.0f);
 }
 
 TEST(DType, TableAgreesWithTheFormat) {
@@ -174,7 +178,9 @@ TEST(Half, EveryHalfGoesThereAndBack) {
             EXPECT_EQ(f32_to_f16(f), h | 0x200) << "payload kept, made quiet";
             continue;
         }
-        const double magnitude = exponent == 31 ? INFINITY : exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024.0, static_cast<int>(exponent) - 25);
+        const double magnitude = exponent == 31  ? INFINITY
+                                 : exponent == 0 ? std::ldexp(mantissa, -24)
+                                                 : std::ldexp(mantissa + 1024.0, static_cast<int>(exponent) - 25);
         ASSERT_EQ(static_cast<double>(f), h & 0x8000 ? -magnitude : magnitude) << h;
         ASSERT_EQ(std::signbit(f), (h & 0x8000) != 0) << h;
         ASSERT_EQ(f32_to_f16(f), h);
@@ -213,5 +219,6 @@ TEST(Half, BrainFloatRoundsToNearestEven) {
 }
 
 TEST(Half, E8m0IsAPowerOfTwo) {
-    for (int e = 0; e < 256; e++) EXPECT_EQ(static_cast<double>(e8m0_half_to_f32(static_cast<uint8_t>(e))), std::ldexp(1.0, e - 128)) << e;
+    for (int e = 0; e < 256; e++)
+        EXPECT_EQ(static_cast<double>(e8m0_half_to_f32(static_cast<uint8_t>(e))), std::ldexp(1.0, e - 128)) << e;
 }
