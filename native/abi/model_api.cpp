@@ -96,6 +96,15 @@ ng_status ng_model_get_info(const ng_model* model, ng_model_info* info, ng_error
     });
 }
 
+ng_status ng_model_get_gguf(const ng_model* model, ng_gguf** gguf, ng_error* error) {
+    return guard(error, [&] {
+        require(gguf, "gguf");
+        *gguf = nullptr;
+        require(model, "model");
+        *gguf = new ng_gguf{model->model->shared_file()};
+    });
+}
+
 ng_status ng_memory_get_estimate(const char* path, const ng_model_options* model, const ng_context_options* context, ng_memory_estimate* estimate, ng_error* error) {
     return guard(error, [&] {
         require(path, "path");

@@ -193,6 +193,8 @@ typedef struct ng_model_info {
 NG_API ng_status ng_model_open(const char* path, const ng_model_options* options, ng_task* task, ng_model** model, ng_error* error);
 NG_API void ng_model_close(ng_model* model);
 NG_API ng_status ng_model_get_info(const ng_model* model, ng_model_info* info, ng_error* error);
+/* The file the model was opened from, for its metadata: nothing is read again. A handle of its own, to be closed like any other. */
+NG_API ng_status ng_model_get_gguf(const ng_model* model, ng_gguf** gguf, ng_error* error);
 
 /* ---- contexts: KV cache, sequences, decode ----------------------------------------------------------------------- */
 

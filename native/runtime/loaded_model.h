@@ -35,6 +35,7 @@ public:
     const Model& model() const { return *model_; }
     const ModelShape& shape() const { return model_->shape(); }
     const GgufFile& file() const { return *file_; }
+    std::shared_ptr<const GgufFile> shared_file() const { return file_; }
     const WeightTotals& totals() const { return totals_; }
     const cpu::Kernels& kernels() const { return *kernels_; }
     // Of metadata, tensor table and a sample of every tensor's bytes: what a saved sequence is bound to.

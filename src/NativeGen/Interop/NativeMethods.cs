@@ -80,6 +80,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)]
     internal static partial NativeStatus ng_model_get_info(ModelHandle model, ref NgModelInfo info, ref NgError error);
 
+    [LibraryImport(Library)]
+    internal static partial NativeStatus ng_model_get_gguf(ModelHandle model, out GgufHandle gguf, ref NgError error);
+
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial NativeStatus ng_memory_get_estimate(string path, in NgModelOptions modelOptions, in NgContextOptions contextOptions,
         ref NgMemoryEstimate estimate, ref NgError error);

@@ -71,6 +71,19 @@ public sealed unsafe class GgufFile : IDisposable
         NativePath.Check(path);
         NgError error = new();
         NativeMethods.ng_gguf_open(path, out GgufHandle handle, ref error).ThrowIfFailed(error);
+        return Adopt(path, handle);
+    }
+
+    /// <summary>The file of an open model; nothing is read again.</summary>
+    internal static GgufFile Of(ModelHandle model, string path)
+    {
+        NgError error = new();
+        NativeMethods.ng_model_get_gguf(model, out GgufHandle handle, ref error).ThrowIfFailed(error);
+        return Adopt(path, handle);
+    }
+
+    private static GgufFile Adopt(string path, GgufHandle handle)
+    {
         try
         {
             return new GgufFile(path, handle);

@@ -47,18 +47,14 @@ public sealed class Model : IDisposable
         NgModelOptions native = (options ?? new ModelOptions()).ToNative();
         cancellationToken.ThrowIfCancellationRequested();
 
-        // The metadata is opened with the weights and kept: a file that was replaced by rename in between must not lend its tokenizer.
-        GgufFile file = GgufFile.Open(path);
-        ModelHandle? handle = null;
+        ModelHandle handle = OpenWeights(path, native, progress, cancellationToken);
         try
         {
-            handle = OpenWeights(path, native, progress, cancellationToken);
-            return new Model(handle, file);
+            return new Model(handle, GgufFile.Of(handle, path));
         }
         catch
         {
-            handle?.Dispose();
-            file.Dispose();
+            handle.Dispose();
             throw;
         }
     }

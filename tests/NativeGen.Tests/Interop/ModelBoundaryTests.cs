@@ -114,6 +114,23 @@ public sealed unsafe class ModelBoundaryTests : IDisposable
     }
 
     [Fact]
+    public void The_models_file_outlives_the_model()
+    {
+        NgError error = new();
+        nint model = 0, gguf = 7;
+        Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_model_get_gguf(0, &gguf, &error));
+        Assert.Equal(0, gguf);
+        Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_model_get_gguf(_model, null, &error));
+        Assert.Equal(NativeStatus.Ok, Raw.ng_model_open(LlamaPath, null, 0, &model, &error));
+        Assert.Equal(NativeStatus.Ok, Raw.ng_model_get_gguf(model, &gguf, &error));
+        Raw.ng_model_close(model);
+        NgGgufInfo info = new();
+        Assert.Equal(NativeStatus.Ok, Raw.ng_gguf_get_info(gguf, &info, &error));
+        Assert.Equal(21ul, info.TensorCount);
+        Raw.ng_gguf_close(gguf);
+    }
+
+    [Fact]
     public void The_estimate_refuses_what_opening_and_creating_refuse()
     {
         NgError error = new();

@@ -37,6 +37,7 @@ internal static unsafe partial class Raw
     [LibraryImport(Library)] internal static partial NativeStatus ng_model_open(byte* path, NgModelOptions* options, nint task, nint* model, NgError* error);
     [LibraryImport(Library)] internal static partial void ng_model_close(nint model);
     [LibraryImport(Library)] internal static partial NativeStatus ng_model_get_info(nint model, NgModelInfo* info, NgError* error);
+    [LibraryImport(Library)] internal static partial NativeStatus ng_model_get_gguf(nint model, nint* gguf, NgError* error);
     [LibraryImport(Library)] internal static partial NativeStatus ng_memory_get_estimate(byte* path, NgModelOptions* model, NgContextOptions* context, NgMemoryEstimate* estimate, NgError* error);
 
     [LibraryImport(Library)] internal static partial NativeStatus ng_context_create(nint model, NgContextOptions* options, nint* context, NgError* error);
