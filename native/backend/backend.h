@@ -108,7 +108,6 @@ public:
 // The largest step a context will run; a device sizes its own scratch by it.
 struct StepLimits {
     uint32_t n_rows;
-    uint32_t n_outputs;
     uint32_t max_cols;       // widest input of a matrix product
     uint32_t max_head_dim;   // of keys and values
     uint32_t max_group;      // query heads per KV head

@@ -6,6 +6,8 @@
 
 namespace ng::backend {
 
+constexpr uint32_t kv_page_tokens = 64;
+
 // Rows of one sequence, in the order of their positions.
 struct KvSequence {
     std::span<void* const> pages;         // page p holds positions 64 p to 64 p + 63, all layers

@@ -58,7 +58,7 @@ struct ThreadPool::Impl {
     alignas(64) Team::Call call = nullptr;
     void* context = nullptr;
     uint32_t n_units = 0;
-    uint32_t n_workers = 0;  // workers that may enter
+    std::atomic<uint32_t> allowed_workers{0};  // read also by workers that do not enter
     const Task* task = nullptr;
     std::atomic<bool> failed{false};
     std::mutex failure_mutex;
@@ -71,7 +71,7 @@ struct ThreadPool::Impl {
             for (;;) {
                 const uint32_t unit = next_unit.fetch_add(1, std::memory_order_relaxed);
                 if (unit >= n_units || failed.load(std::memory_order_relaxed)) return;
-                if (task && task->cancelled.load(std::memory_order_relaxed)) fail(Status::Cancelled, "cancelled");
+                throw_if_cancelled(task);
                 call(context, unit, thread);
             }
         } catch (...) {
@@ -89,7 +89,7 @@ struct ThreadPool::Impl {
             uint64_t seen = state.load(std::memory_order_acquire);
             bool entered = false;
             while (seen >> 32 != last && !(seen & closed_bit)) {
-                if (index > n_workers_relaxed()) break;
+                if (index > allowed_workers.load(std::memory_order_relaxed)) break;
                 if (state.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
                     entered = true;
                     break;
@@ -113,9 +113,6 @@ struct ThreadPool::Impl {
             idle = 0;
         }
     }
-
-    std::atomic<uint32_t> allowed_workers{0};
-    uint32_t n_workers_relaxed() const { return allowed_workers.load(std::memory_order_relaxed); }
 
     void grow(uint32_t n) {
         while (workers.size() < n) {
@@ -158,15 +155,11 @@ Team::~Team() {
     impl_.turn.unlock();
 }
 
-void Team::check_cancelled() const {
-    if (task_ && task_->cancelled.load(std::memory_order_relaxed)) fail(Status::Cancelled, "cancelled");
-}
-
 void Team::run(uint32_t n_units, Call call, void* context) {
     if (n_units == 0) return;
     if (n_threads_ == 1 || n_units == 1) {
         for (uint32_t unit = 0; unit < n_units; ++unit) {
-            check_cancelled();
+            throw_if_cancelled(task_);
             call(context, unit, 0);
         }
         return;

@@ -51,9 +51,6 @@ public:
             const_cast<void*>(static_cast<const void*>(&body)));
     }
 
-    // Throws Error{Status::Cancelled} if the task was cancelled.
-    void check_cancelled() const;
-
     using Call = void (*)(void* context, uint32_t unit, uint32_t thread);
 
 private:

@@ -7,9 +7,9 @@
 namespace ng::cpu {
 namespace {
 
-constexpr size_t max_unit_macs = 24 << 20;  // under 5 ms with vectors
+static_assert(page_tokens == backend::kv_page_tokens, "kernels.h stands alone, so it repeats the number");
 
-float* row_of(backend::Buffer buffer, size_t row) { return static_cast<float*>(buffer.data) + row * buffer.n_cols; }
+constexpr size_t max_unit_macs = 24 << 20;  // under 5 ms with vectors
 
 template <class T>
 void write_row(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t slot) {
@@ -57,8 +57,6 @@ void CpuOps::attention(const backend::Attention& a, const backend::KvStep& kv, b
         uint32_t n_pages, n_rows, unit_rows, n_units;
     };
     constexpr size_t shares_at_once = 64;
-    page_pointers_.clear();
-    rows_.clear();
     const uint32_t group = a.n_head / a.n_head_kv;
     for (size_t first = 0; first < kv.sequences.size(); first += shares_at_once) {
         Share shares[shares_at_once];

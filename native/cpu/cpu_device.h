@@ -53,6 +53,8 @@ private:
     const Task* task_ = nullptr;
 };
 
+inline float* row_of(backend::Buffer buffer, size_t row) { return static_cast<float*>(buffer.data) + row * buffer.n_cols; }
+
 struct Counters {
     uint64_t vector_runs = 0;  // matrix products by the few-rows kernel
     uint64_t matrix_runs = 0;

@@ -23,6 +23,9 @@ struct ActBlock {
     int32_t sum;  // A8: sum of q over the first 16 in the low half, over the last 16 in the high half (two int16). A16: sum of all q
 };
 
+// Below this a scale has no finite inverse; such a block is its middle (or zero).
+constexpr float smallest_scale = 0x1p-126f;
+
 struct ActView {
     ActFormat format;
     uint32_t n_rows;

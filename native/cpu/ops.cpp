@@ -19,7 +19,6 @@ constexpr size_t max_unit_macs_scalar = 1 << 20;
 
 const CpuWeight& of(const backend::Weight& weight) { return static_cast<const CpuWeight&>(weight); }
 const float* vector_of(const backend::Weight& weight) { return reinterpret_cast<const float*>(of(weight).view.data); }
-float* row_of(backend::Buffer buffer, size_t row) { return static_cast<float*>(buffer.data) + row * buffer.n_cols; }
 
 size_t align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 size_t blocks_bytes(const backend::StepLimits& limits) { return align64(size_t{limits.n_rows} * (limits.max_cols / act_block) * sizeof(ActBlock)); }

@@ -67,11 +67,11 @@ template <> struct Format<DType::Q4_K> {
         move<to_panel>(p.d[row], b.d);
         move<to_panel>(p.dmin[row], b.dmin);
         if constexpr (to_panel) {
-            for (uint32_t part = 0; part < 4; ++part) {
-                p.scale[part][row] = b.scales[part] & 63;
-                p.min[part][row] = b.scales[part + 4] & 63;
-                p.scale[part + 4][row] = static_cast<uint8_t>((b.scales[part + 8] & 15) | (b.scales[part] >> 6) << 4);
-                p.min[part + 4][row] = static_cast<uint8_t>((b.scales[part + 8] >> 4) | (b.scales[part + 4] >> 6) << 4);
+            for (int part = 0; part < 8; ++part) {
+                int scale, min;
+                scale_min_k4(b.scales, part, scale, min);
+                p.scale[part][row] = static_cast<uint8_t>(scale);
+                p.min[part][row] = static_cast<uint8_t>(min);
             }
         } else {
             for (uint32_t part = 0; part < 4; ++part) {

@@ -47,7 +47,7 @@ struct PanelQ6_K {
 
 // Float types: [column][8 rows].
 
-// How a type is packed and read back; null kernels' functions for types without panels.
+// How a type is packed and read back; null for a type without panels.
 struct PanelFormat {
     PackFn pack;
     UnpackRowFn unpack_row;

@@ -98,9 +98,7 @@ Rope read_rope(const HParams& hparams, uint32_t n_dims, const std::vector<float>
     rope.frequencies.resize(n_dims / 2);
     double low = 0, high = 0;
     if (type == "yarn") {
-        const double n_ctx_original = hparams.positive("rope.scaling.original_context_length", 0) > 0
-                                          ? hparams.positive("rope.scaling.original_context_length", 0)
-                                          : hparams.positive("context_length", 2048);
+        const double n_ctx_original = hparams.positive("rope.scaling.original_context_length", hparams.positive("context_length", 2048));
         low = std::max(0.0, std::floor(yarn_dimension(hparams.positive("rope.scaling.yarn_beta_fast", 32.0), n_dims, base, n_ctx_original)));
         high = std::min(n_dims - 1.0, std::ceil(yarn_dimension(hparams.positive("rope.scaling.yarn_beta_slow", 1.0), n_dims, base, n_ctx_original)));
         rope.magnitude = hparams.positive("rope.scaling.attn_factor", 1.0) * (factor > 1 ? 1.0 + 0.1 * exact_log(factor) : 1.0);

@@ -60,8 +60,9 @@ public:
             layers_.push_back(load_layer(source, i, n_head[i], n_head_kv[i], n_ff[i]));
             shape_.layers.push_back({n_head_kv[i], d_k_, d_v_});
             shape_.max_group = std::max(shape_.max_group, n_head[i] / n_head_kv[i]);
-            shape_.max_cols = std::max({shape_.max_cols, shape_.n_embd, n_head[i] * d_v_, n_head[i] * d_k_, n_ff[i]});
+            widest_.cover(layers_.back(), d_k_, d_v_);
         }
+        shape_.max_cols = std::max({shape_.n_embd, widest_.q, widest_.o, widest_.ff});
         shape_.max_head_dim = std::max(d_k_, d_v_);
         output_norm_ = source.vector("output_norm.weight", shape_.n_embd);
         if (!tied) output_ = source.matrix("output.weight", shape_.n_embd, shape_.n_vocab, WeightUse::Output);
@@ -75,9 +76,8 @@ public:
         const backend::RopeTable rope = ops.rope_table(step.positions, rope_.frequencies, rope_.magnitude, true);
 
         const Buffer normed = ops.buffer(n, n_embd);
-        const Layers widest = widths();
-        const Buffer q_all = ops.buffer(n, widest.q), k_all = ops.buffer(n, widest.k), v_all = ops.buffer(n, widest.v);
-        const Buffer o_all = ops.buffer(n, widest.o), gate_all = ops.buffer(n, widest.ff), up_all = ops.buffer(n, widest.ff);
+        const Buffer q_all = ops.buffer(n, widest_.q), k_all = ops.buffer(n, widest_.k), v_all = ops.buffer(n, widest_.v);
+        const Buffer o_all = ops.buffer(n, widest_.o), gate_all = ops.buffer(n, widest_.ff), up_all = ops.buffer(n, widest_.ff);
         for (uint32_t i = 0; i < shape_.n_layer; ++i) {
             const Layer& layer = layers_[i];
             const Buffer q{q_all.data, n, layer.n_head * d_k_}, k{k_all.data, n, layer.n_head_kv * d_k_}, v{v_all.data, n, layer.n_head_kv * d_v_};
@@ -113,21 +113,17 @@ public:
     }
 
 private:
-    struct Layers {
-        uint32_t q = 0, k = 0, v = 0, o = 0, ff = 0;
-    };
     // Widest of all layers: buffers are shared by them.
-    Layers widths() const {
-        Layers w;
-        for (const Layer& layer : layers_) {
-            w.q = std::max(w.q, layer.n_head * d_k_);
-            w.k = std::max(w.k, layer.n_head_kv * d_k_);
-            w.v = std::max(w.v, layer.n_head_kv * d_v_);
-            w.o = std::max(w.o, layer.n_head * d_v_);
-            w.ff = std::max(w.ff, layer.n_ff);
+    struct Widths {
+        uint32_t q = 0, k = 0, v = 0, o = 0, ff = 0;
+        void cover(const Layer& layer, uint32_t d_k, uint32_t d_v) {
+            q = std::max(q, layer.n_head * d_k);
+            k = std::max(k, layer.n_head_kv * d_k);
+            v = std::max(v, layer.n_head_kv * d_v);
+            o = std::max(o, layer.n_head * d_v);
+            ff = std::max(ff, layer.n_ff);
         }
-        return w;
-    }
+    };
 
     Layer load_layer(WeightSource& source, uint32_t i, uint32_t n_head, uint32_t n_head_kv, uint32_t n_ff) const {
         const std::string prefix = "blk." + std::to_string(i) + ".";
@@ -160,6 +156,7 @@ private:
     Rope rope_;
     WeightPtr embedding_;    // [n_vocab, n_embd]; also the output matrix when that is absent
     std::vector<Layer> layers_;
+    Widths widest_;
     WeightPtr output_norm_;
     WeightPtr output_;       // [n_vocab, n_embd] or null: tied
 };

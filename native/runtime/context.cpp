@@ -91,7 +91,7 @@ Status Context::decode(const Batch& batch, std::span<float> logits, const Task* 
         Team team(ThreadPool::shared(), options_.n_threads, task);
         ops_.begin_step(team);
         model_->model().forward(ops_, {batch.tokens, batch.positions, outputs_, &kv, logits.data()});
-        team.check_cancelled();
+        throw_if_cancelled(task);
     } catch (...) {
         cache_.roll_back();
         throw;

@@ -23,7 +23,7 @@ struct PageLayout {
 
 class KvCache {
 public:
-    static constexpr uint32_t page_tokens = 64;
+    static constexpr uint32_t page_tokens = backend::kv_page_tokens;
 
     KvCache(std::span<const LayerMemory> layers, bool f16, uint32_t n_pages);
 

@@ -96,7 +96,7 @@ backend::StepLimits step_limits(const Model& model, const ContextOptions& option
     backend::Recorder recorder;
     const backend::KvStep kv{};
     model.forward(recorder, {zeros, zeros, all, &kv, nullptr});
-    return {options.n_batch, options.n_batch, shape.max_cols, shape.max_head_dim, shape.max_group, recorder.buffer_bytes()};
+    return {options.n_batch, shape.max_cols, shape.max_head_dim, shape.max_group, recorder.buffer_bytes()};
 }
 
 MemoryEstimate estimate_memory(const std::string& path, const ModelOptions& model_options, const ContextOptions& context_options) {

@@ -104,7 +104,12 @@ struct block_iq4_xs { // 8 sub-blocks of 32: d * (scale - 32) * kvalues_iq4nl[q]
 };
 static_assert(sizeof(block_iq4_xs) == 136);
 
-// ---- what several readers of the K blocks need (static: see half.h) ----
+// ---- what several readers of the blocks need (static: see half.h) ----
+
+// Bit i of the 32 fifth bits of a q5_0 or q5_1 block, in place.
+static inline int fifth_bit(const uint8_t qh[4], int i) {
+    return ((qh[i / 8] >> (i % 8)) & 1) << 4;
+}
 
 // Scale i of a q3_K block, 0 to 63.
 static inline int scale_q3_K(const uint8_t scales[12], int i) {

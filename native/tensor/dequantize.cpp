@@ -39,9 +39,6 @@ void unpack(const block_q4_1& block, float* y) {
     }
 }
 
-// Bit i of the 32 fifth bits, in place.
-int fifth_bit(const uint8_t qh[4], int i) { return ((qh[i / 8] >> (i % 8)) & 1) << 4; }
-
 void unpack(const block_q5_0& block, float* y) {
     const float d = f16_to_f32(block.d);
     for (int j = 0; j < 16; j++) {

@@ -42,12 +42,6 @@ void scores(const float* q, const float* k, uint32_t d_k, float scale, __m256* o
     for (uint32_t v = 0; v < N; ++v) out[v] = _mm256_mul_ps(dot[v], _mm256_set1_ps(scale));
 }
 
-float highest(__m256 v) {
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
-}
-
 float exp1(float x) { return _mm256_cvtss_f32(exp8(_mm256_set1_ps(x))); }
 
 float add_up(__m256 low, __m256 high) {

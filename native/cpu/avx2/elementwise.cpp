@@ -8,8 +8,6 @@
 namespace ng::cpu {
 namespace {
 
-constexpr float smallest_scale = 0x1p-126f;
-
 // No lane with an exponent of all ones.
 bool finite(const __m256 (&x)[4]) {
     __m256i largest = _mm256_setzero_si256();
@@ -22,12 +20,6 @@ float lowest(__m256 v) {
     __m128 m = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     m = _mm_min_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_min_ss(m, _mm_shuffle_ps(m, m, 1)));
-}
-
-float highest(__m256 v) {
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
 }
 
 int32_t sum(__m256i v) {

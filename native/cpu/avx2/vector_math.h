@@ -1,4 +1,4 @@
-// exp, silu and gelu on 8 floats, step for step as scalar/scalar.cpp has them. Only for files compiled with AVX2; everything is internal.
+// exp, silu, gelu and what else two files need on 8 floats, step for step as scalar/scalar.cpp has them. Only for files compiled with AVX2; everything is internal.
 #pragma once
 
 #include <immintrin.h>
@@ -30,6 +30,12 @@ inline __m256 silu8(__m256 x) { return _mm256_div_ps(x, _mm256_add_ps(_mm256_set
 inline __m256 gelu8(__m256 x) {
     const __m256 inner = _mm256_mul_ps(x, _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(0.044715f), x), x, _mm256_set1_ps(1.0f)));
     return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), exp8(_mm256_mul_ps(_mm256_set1_ps(-1.59576912f), inner))));
+}
+
+inline float highest(__m256 v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
 }
 
 // The first n of 8 lanes.

@@ -54,22 +54,15 @@ template <> struct Type<DType::Q4_1> {
     }
 };
 
-uint32_t load_u32(const uint8_t* bytes) {
-    uint32_t value;
-    std::memcpy(&value, bytes, 4);
-    return value;
-}
-
 template <> struct Type<DType::Q5_0> {
     static constexpr bool has_min = false;
     static constexpr uint32_t per_block = 1;
     using Block = block_q5_0;
     static void read(const Block& b, uint32_t, Block32& out) {
         out.dw = f16_to_f32(b.d);
-        const uint32_t high = load_u32(b.qh);
         for (int j = 0; j < 16; ++j) {
-            out.i[j] = static_cast<int32_t>((b.qs[j] & 15u) | ((high >> j & 1) << 4)) - 16;
-            out.i[j + 16] = static_cast<int32_t>((b.qs[j] >> 4u) | ((high >> (j + 16) & 1) << 4)) - 16;
+            out.i[j] = ((b.qs[j] & 15) | fifth_bit(b.qh, j)) - 16;
+            out.i[j + 16] = ((b.qs[j] >> 4) | fifth_bit(b.qh, j + 16)) - 16;
         }
     }
 };
@@ -82,10 +75,9 @@ template <> struct Type<DType::Q5_1> {
         out.dw = f16_to_f32(b.d);
         out.mw = f16_to_f32(b.m);
         out.min0 = out.min1 = 1;
-        const uint32_t high = load_u32(b.qh);
         for (int j = 0; j < 16; ++j) {
-            out.i[j] = static_cast<int32_t>((b.qs[j] & 15u) | ((high >> j & 1) << 4));
-            out.i[j + 16] = static_cast<int32_t>((b.qs[j] >> 4u) | ((high >> (j + 16) & 1) << 4));
+            out.i[j] = (b.qs[j] & 15) | fifth_bit(b.qh, j);
+            out.i[j + 16] = (b.qs[j] >> 4) | fifth_bit(b.qh, j + 16);
         }
     }
 };
@@ -120,30 +112,14 @@ template <> struct Type<DType::Q3_K> {
     static constexpr bool has_min = false;
     static constexpr uint32_t per_block = 8;
     using Block = block_q3_K;
-    // 16 scales of 6 bits: the low 4 bits of scale s in nibble s of bytes 0-7, the high 2 bits in bytes 8-11.
-    static int scale(const Block& b, uint32_t s) {
-        const int low = s < 8 ? b.scales[s] & 15 : b.scales[s - 8] >> 4;
-        return (low | (b.scales[8 + s % 4] >> (2 * (s / 4)) & 3) << 4) - 32;
-    }
     static void read(const Block& b, uint32_t part, Block32& out) {
         out.dw = f16_to_f32(b.d);
         const uint8_t* q = b.qs + part / 4 * 32;
         const uint32_t shift = part % 4 * 2;
-        const int scales[2] = {scale(b, 2 * part), scale(b, 2 * part + 1)};
+        const int first = static_cast<int>(2 * part), scales[2] = {scale_q3_K(b.scales, first) - 32, scale_q3_K(b.scales, first + 1) - 32};
         for (int j = 0; j < 32; ++j) out.i[j] = scales[j / 16] * ((q[j] >> shift & 3) - (b.hmask[j] >> part & 1 ? 0 : 4));
     }
 };
-
-// 8 pairs of 6-bit scale and minimum in 12 bytes, as Q4_K and Q5_K have them.
-void scale_and_min(const uint8_t* s, uint32_t part, int& scale, int& min) {
-    if (part < 4) {
-        scale = s[part] & 63;
-        min = s[part + 4] & 63;
-    } else {
-        scale = (s[part + 4] & 15) | (s[part - 4] >> 6) << 4;
-        min = (s[part + 4] >> 4) | (s[part] >> 6) << 4;
-    }
-}
 
 template <> struct Type<DType::Q4_K> {
     static constexpr bool has_min = true;
@@ -151,7 +127,7 @@ template <> struct Type<DType::Q4_K> {
     using Block = block_q4_K;
     static void read(const Block& b, uint32_t part, Block32& out) {
         int scale, min;
-        scale_and_min(b.scales, part, scale, min);
+        scale_min_k4(b.scales, static_cast<int>(part), scale, min);
         out.dw = f16_to_f32(b.d) * static_cast<float>(scale);
         out.mw = -(f16_to_f32(b.dmin) * static_cast<float>(min));
         out.min0 = out.min1 = 1;
@@ -166,7 +142,7 @@ template <> struct Type<DType::Q5_K> {
     using Block = block_q5_K;
     static void read(const Block& b, uint32_t part, Block32& out) {
         int scale, min;
-        scale_and_min(b.scales, part, scale, min);
+        scale_min_k4(b.scales, static_cast<int>(part), scale, min);
         out.dw = f16_to_f32(b.d) * static_cast<float>(scale);
         out.mw = -(f16_to_f32(b.dmin) * static_cast<float>(min));
         out.min0 = out.min1 = 1;
@@ -211,9 +187,7 @@ template <> struct Type<DType::IQ4_XS> {
     static constexpr uint32_t per_block = 8;
     using Block = block_iq4_xs;
     static void read(const Block& b, uint32_t part, Block32& out) {
-        const int low = b.scales_l[part / 2] >> (4 * (part % 2)) & 15;
-        const int high = b.scales_h >> (2 * part) & 3;
-        out.dw = f16_to_f32(b.d) * static_cast<float>((low | high << 4) - 32);
+        out.dw = f16_to_f32(b.d) * static_cast<float>(scale_iq4_xs(b, static_cast<int>(part)) - 32);
         const uint8_t* q = b.qs + 16 * part;
         for (int j = 0; j < 16; ++j) {
             out.i[j] = kvalues_iq4nl[q[j] & 15];

@@ -22,9 +22,6 @@ bool all_finite(const float* x, uint32_t n) {
 // A block with a NaN or an infinity makes every output it meets NaN: never a plausible number.
 void poison(ActBlock& block) { block = {__builtin_nanf(""), __builtin_nanf(""), __builtin_nanf(""), 0}; }
 
-// Below this a scale has no finite inverse; such a block is its middle (or zero).
-constexpr float smallest_scale = 0x1p-126f;
-
 void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
     for (uint32_t k = 0; k < n_cols / act_block; ++k, x += act_block, q += act_block) {
         ActBlock& block = blocks[k];
