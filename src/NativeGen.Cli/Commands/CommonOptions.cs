@@ -65,22 +65,26 @@ internal static class CommonOptions
     public static Model Open(Terminal terminal, string? name, ModelOptions options, CancellationToken cancel)
     {
         var path = ModelLocator.Find(name);
-        var progress = new StatusProgress(terminal, $"loading {Path.GetFileName(path)}");
-        var model = Models.Model.Open(path, options, progress, cancel);
-        terminal.ClearStatus();
-        return model;
+        return Load(terminal, path, progress => Models.Model.Open(path, options, progress, cancel));
     }
-}
 
-/// <summary>Progress of something long on the status line.</summary>
-internal sealed class StatusProgress(Terminal terminal, string what) : IProgress<float>
-{
-    private readonly long _started = Environment.TickCount64;
-
-    // What is over before anyone could read it is not worth a flicker.
-    public void Report(float value)
+    /// <summary>Loads something from a model file, with progress on the status line.</summary>
+    public static T Load<T>(Terminal terminal, string path, Func<IProgress<float>, T> open)
     {
-        if (Environment.TickCount64 - _started > 200)
-            terminal.Status($"{what} {value:P0}");
+        var loaded = open(new StatusProgress(terminal, $"loading {Path.GetFileName(path)}"));
+        terminal.ClearStatus();
+        return loaded;
+    }
+
+    private sealed class StatusProgress(Terminal terminal, string what) : IProgress<float>
+    {
+        private readonly long _started = Environment.TickCount64;
+
+        // What is over before anyone could read it is not worth a flicker.
+        public void Report(float value)
+        {
+            if (Environment.TickCount64 - _started > 200)
+                terminal.Status($"{what} {value:P0}");
+        }
     }
 }

@@ -83,10 +83,7 @@ internal static class GenerateCommand
             Context = new ContextOptions { Threads = threads, ContextLength = contextLength },
             MaxConcurrentRequests = 1,
         };
-        var progress = new StatusProgress(terminal, $"loading {Path.GetFileName(path)}");
-        var generator = TextGenerator.Open(path, options, progress, cancel);
-        terminal.ClearStatus();
-        return generator;
+        return CommonOptions.Load(terminal, path, progress => TextGenerator.Open(path, options, progress, cancel));
     }
 
     private static async Task<int> StreamAsync(Terminal terminal, TextGenerator generator, GenerationRequest request, bool stats, CancellationToken cancel)
@@ -121,7 +118,7 @@ internal static class GenerateCommand
         {
             Warn(terminal, last.Warnings);
             if (stats || (terminal.ErrIsTerminal && !terminal.Quiet))
-                Report(terminal, last.Usage!, last.Timings!, last.FinishReason ?? FinishReason.Stop);
+                Report(terminal, last.Usage!, last.Timings!, last.FinishReason!.Value);
         }
         return ExitCode.Done;
     }

@@ -62,9 +62,12 @@ internal static class TokenizerSuite
         void Id(string name, int? actual) => c.That(golden.GetProperty(name).GetInt32() == (actual ?? -1), () => $"{name}: expected {golden.GetProperty(name).GetInt32()}, got {actual ?? -1}");
         void Flag(string name, bool actual) => c.That(golden.GetProperty(name).GetBoolean() == actual, () => $"{name}: expected {!actual}, got {actual}");
         Id("n_vocab", tokenizer.VocabularySize);
+        Id("type", (int)tokenizer.Kind);
         Id("bos", tokenizer.BosId);
         Id("eos", tokenizer.EosId);
         Id("eot", tokenizer.EotId);
+        Id("sep", tokenizer.SeparatorId);
+        Id("pad", tokenizer.PaddingId);
         Flag("add_bos", tokenizer.AddsBos);
         Flag("add_eos", tokenizer.AddsEos);
         c.Same("eog", Golden.Ints(golden.GetProperty("eog")), [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(tokenizer.IsEndOfGeneration)]);
@@ -87,17 +90,29 @@ internal static class TokenizerSuite
         var (plain, special) = (tokenizer.Encode(text, addSpecial: false, parseSpecial: false), tokenizer.Encode(text, addSpecial: true, parseSpecial: true));
         if (Golden.IntsOrNull(row, "hf_ids") is not { } alternative || !alternative.AsSpan().SequenceEqual(plain))
             c.Same("ids", Golden.Ints(row.GetProperty("ids")), plain);
-        c.Same("ids_special", Golden.Ints(row.GetProperty("ids_special")), special);
-        c.That(true, () => "");
+        var (golden, goldenSpecial) = (Golden.Ints(row.GetProperty("ids")), Golden.Ints(row.GetProperty("ids_special")));
+        c.Same("ids_special", goldenSpecial, special);
+        Decoded("detok", golden, removeSpecial: false, showSpecial: false);
+        if (!row.TryGetProperty("pre", out _)) // rows of pre-tokenizers have only the first
+        {
+            Decoded("detok_special", goldenSpecial, removeSpecial: false, showSpecial: true);
+            Decoded("detok_skip", goldenSpecial, removeSpecial: true, showSpecial: false);
+        }
+
+        void Decoded(string key, int[] ids, bool removeSpecial, bool showSpecial) =>
+            SameBytes(c, key, Golden.Text(row.GetProperty(key)), tokenizer.DecodeBytes(ids, removeSpecial, showSpecial));
     }
 
     private static void Piece(CaseBuilder c, Tokenizer tokenizer, JsonElement row)
     {
         var id = row.GetProperty("id").GetInt32();
-        c.Same("piece", Shown(Golden.Text(row.GetProperty("piece"))), Shown(tokenizer.Piece(id)));
+        SameBytes(c, "piece", Golden.Text(row.GetProperty("piece")), tokenizer.Piece(id).ToArray());
+        var attributes = (TokenAttributes)row.GetProperty("attr").GetInt32();
+        c.That(tokenizer.AttributesOf(id) == attributes, () => $"attr: expected {attributes}, got {tokenizer.AttributesOf(id)}");
     }
 
-    private static string Shown(ReadOnlySpan<byte> bytes) => Commands.Pieces.Show(bytes);
+    private static void SameBytes(CaseBuilder c, string what, byte[] expected, byte[] actual) =>
+        c.That(expected.AsSpan().SequenceEqual(actual), () => $"{what}: expected '{Commands.Pieces.Show(expected)}', got '{Commands.Pieces.Show(actual)}'");
 
     // NAME.jsonl and NAME.anything.jsonl belong to NAME.gguf; rows with "pre" to the base vocabulary of the .json of the same name.
     private static string Vocabulary(string path, JsonElement row)

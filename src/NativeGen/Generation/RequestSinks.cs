@@ -32,8 +32,9 @@ internal abstract class RequestSink : TokenSink
     {
         var answer = Answers[sequence.Index];
         var token = sequence.Tokens[^1];
-        answer.SumLogprob += Sampler.LogProbability(logits, token);
-        answer.Logprobs?.Add(Describe(token, logits) with { Top = Top(logits, buffers) });
+        var normalizer = Sampler.LogNormalizer(logits);
+        answer.SumLogprob += Sampler.LogProbability(logits, token, normalizer);
+        answer.Logprobs?.Add(Describe(token, logits, normalizer) with { Top = Top(logits, normalizer, buffers) });
         var stopped = HasText(token) && answer.Append(token);
         Publish(sequence, answer);
         return stopped;
@@ -77,7 +78,7 @@ internal abstract class RequestSink : TokenSink
     private bool HasText(int token) =>
         token < Settings.Tokenizer.VocabularySize && !(Settings.SkipSpecialTokens && Settings.Tokenizer.IsEndOfGeneration(token));
 
-    private IReadOnlyList<TokenLogprob> Top(ReadOnlySpan<float> logits, Candidates buffers)
+    private IReadOnlyList<TokenLogprob> Top(ReadOnlySpan<float> logits, double normalizer, Candidates buffers)
     {
         if (Settings.TopLogprobs == 0)
         {
@@ -88,16 +89,16 @@ internal abstract class RequestSink : TokenSink
         var top = new TokenLogprob[best.Length];
         for (var i = 0; i < top.Length; i++)
         {
-            top[i] = Describe(best[i], logits);
+            top[i] = Describe(best[i], logits, normalizer);
         }
 
         return top;
     }
 
-    private TokenLogprob Describe(int token, ReadOnlySpan<float> logits)
+    private TokenLogprob Describe(int token, ReadOnlySpan<float> logits, double normalizer)
     {
         byte[] bytes = token < Settings.Tokenizer.VocabularySize ? Settings.Tokenizer.Piece(token).ToArray() : [];
-        return new TokenLogprob(token, Encoding.UTF8.GetString(bytes), bytes, Sampler.LogProbability(logits, token));
+        return new TokenLogprob(token, Encoding.UTF8.GetString(bytes), bytes, Sampler.LogProbability(logits, token, normalizer));
     }
 
     /// <summary>One answer in the making.</summary>

@@ -52,8 +52,13 @@ public sealed class Sampler
     /// <summary>
     /// The log-probability the model itself gives a token, before any step: log softmax over all logits. Reported, never decided upon.
     /// </summary>
-    public static float LogProbability(ReadOnlySpan<float> logits, int token) =>
-        (float)(logits[token] - VectorMath.LogSumExp(logits, VectorMath.Max(logits, out _)));
+    public static float LogProbability(ReadOnlySpan<float> logits, int token) => LogProbability(logits, token, LogNormalizer(logits));
+
+    /// <summary>The same with <see cref="LogNormalizer"/> at hand: that is one pass over the vocabulary, this is a subtraction.</summary>
+    internal static float LogProbability(ReadOnlySpan<float> logits, int token, double normalizer) => (float)(logits[token] - normalizer);
+
+    /// <summary>The logarithm of the sum of e^logit over the vocabulary.</summary>
+    internal static double LogNormalizer(ReadOnlySpan<float> logits) => VectorMath.LogSumExp(logits, VectorMath.Max(logits, out _));
 
     /// <summary>The most likely tokens, best first, of equal ones the lowest id first. Reported, never decided upon; allocates its result.</summary>
     public static int[] Best(ReadOnlySpan<float> logits, int count, Candidates candidates)

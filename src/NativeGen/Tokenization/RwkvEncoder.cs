@@ -52,9 +52,9 @@ internal sealed class RwkvEncoder : TextEncoder
             if (c == (byte)'\\' && at + 1 < text.Length)
             {
                 c = text[++at];
-                if (c == (byte)'x' && at + 2 < text.Length && char.IsAsciiHexDigit((char)text[at + 1]) && char.IsAsciiHexDigit((char)text[at + 2]))
+                if (c == (byte)'x' && at + 2 < text.Length && Vocabulary.TryReadHex(text.Slice(at + 1, 2), out byte value))
                 {
-                    c = (byte)(Convert.ToInt32(((char)text[at + 1]).ToString(), 16) << 4 | Convert.ToInt32(((char)text[at + 2]).ToString(), 16));
+                    c = value;
                     at += 2;
                 }
                 else

@@ -1,4 +1,6 @@
 // The tokens of a model: their texts, what they decode to, and the table that encoders look pieces up in. Built once, then only read.
+using System.Globalization;
+
 namespace NativeGen.Tokenization;
 
 internal sealed class Vocabulary
@@ -139,13 +141,14 @@ internal sealed class Vocabulary
         }
         else if ((a & TokenAttributes.Byte) != 0)
         {
-            int value = text.Length == 6 ? HexDigit(text[3]) << 4 | HexDigit(text[4]) : -1;
-            if (value >= 0)
-                pieces.Add((byte)value);
+            if (text.Length == 6 && TryReadHex(text[3..5], out byte value))
+                pieces.Add(value);
         }
     }
 
-    private static int HexDigit(byte c) => char.IsAsciiHexDigit((char)c) ? Convert.ToInt32(((char)c).ToString(), 16) : -1;
+    /// <summary>Reads two hexadecimal digits.</summary>
+    internal static bool TryReadHex(ReadOnlySpan<byte> digits, out byte value) =>
+        byte.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
 
     // SentencePiece writes the space as U+2581.
     private static void AppendWithSpaces(List<byte> pieces, ReadOnlySpan<byte> text)

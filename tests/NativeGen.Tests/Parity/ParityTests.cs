@@ -68,10 +68,7 @@ public sealed class ParityTests
 
     private static void Check(string path, VerifyOptions options)
     {
-        FileReport report = Verifier.Run(path, options with { Cancel = TestContext.Current.CancellationToken });
-        string[] failures = [.. report.Cases.Where(c => c.Outcome == Outcome.Failed).Select(c => $"{c.Name}: {c.Detail} {string.Join(", ", c.Checks)}")];
-        Assert.True(failures.Length == 0, $"{path}: {failures.Length} of {report.Cases.Count} failed\n{string.Join('\n', failures.Take(10))}");
+        FileReport report = Verified.Check(path, options);
         Assert.True(report.Count(Outcome.Passed) > 0 || path.Contains("generation", StringComparison.Ordinal), $"{path}: nothing passed");
-        TestContext.Current.TestOutputHelper?.WriteLine($"{Path.GetFileName(path)}: {report.Count(Outcome.Passed)} passed, {report.Count(Outcome.Unsupported)} unsupported; {report.Worst}");
     }
 }
