@@ -49,19 +49,32 @@ void GgufWriter::set_array(std::string_view key, std::span<const std::string> te
     put(key, ValueType::Array, ValueType::String, texts.size(), row.text().data(), row.text().size());
 }
 
-void GgufWriter::add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne, std::span<const std::byte> data) {
+void GgufWriter::describe_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne) {
     const std::string shown = printable(name);
     if (ne.empty() || ne.size() > 4) fail(Status::InvalidArgument, "tensor '%s' has %zu dimensions, 1 to 4 are allowed", shown.c_str(), ne.size());
     const DTypeTraits* traits = dtype_traits(type);
     if (!traits) fail(Status::InvalidArgument, "tensor '%s' has the unknown type %" PRIu32, shown.c_str(), type);
+    if (ne[0] % traits->block_elements != 0) {
+        fail(Status::InvalidArgument, "tensor '%s': rows of %" PRIu64 " elements are no whole blocks of type %s", shown.c_str(), ne[0], traits->name);
+    }
     uint64_t elements = 1;
     for (const uint64_t n : ne)
         elements *= n;
-    if (ne[0] % traits->block_elements != 0 || elements / traits->block_elements * traits->block_bytes != data.size()) {
-        fail(Status::InvalidArgument, "tensor '%s': %zu bytes are not its %" PRIu64 " elements of type %s", shown.c_str(), data.size(), elements,
-             traits->name);
+    tensors_.push_back({std::string(name), type, {ne.begin(), ne.end()}, elements / traits->block_elements * traits->block_bytes, traits->block_bytes, {}, {}});
+}
+
+void GgufWriter::add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne, std::span<const std::byte> data) {
+    describe_tensor(name, type, ne);
+    if (const uint64_t bytes = tensors_.back().bytes; bytes != data.size()) {
+        tensors_.pop_back();
+        fail(Status::InvalidArgument, "tensor '%s': %zu bytes were given, its type and dimensions need %" PRIu64, printable(name).c_str(), data.size(), bytes);
     }
-    tensors_.push_back({std::string(name), type, {ne.begin(), ne.end()}, data});
+    tensors_.back().data = data;
+}
+
+void GgufWriter::add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne, Fill fill) {
+    describe_tensor(name, type, ne);
+    tensors_.back().fill = std::move(fill);
 }
 
 uint64_t GgufWriter::alignment() const {
@@ -101,20 +114,29 @@ void GgufWriter::write(const std::string& path_utf8) const {
             header.number(n);
         header.number(tensor.type);
         header.number(offset);
-        offset += tensor.data.size() + padding(tensor.data.size(), align);
+        offset += tensor.bytes + padding(tensor.bytes, align);
     }
 
     const auto path = std::filesystem::path(std::u8string(path_utf8.begin(), path_utf8.end()));
     auto unfinished = path;
     unfinished += ".unfinished";
     const std::string zeros(align, '\0');
-    const auto zero_bytes = [&](uint64_t n) { return static_cast<std::streamsize>(padding(n, align)); };
     std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
-    out.write(header.text().data(), static_cast<std::streamsize>(header.text().size()));
-    out.write(zeros.data(), zero_bytes(header.text().size()));
+    const auto put_bytes = [&](const void* bytes, uint64_t n) { out.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(n)); };
+    put_bytes(header.text().data(), header.text().size());
+    put_bytes(zeros.data(), padding(header.text().size(), align));
     for (const Tensor& tensor : tensors_) {
-        out.write(reinterpret_cast<const char*>(tensor.data.data()), static_cast<std::streamsize>(tensor.data.size()));
-        out.write(zeros.data(), zero_bytes(tensor.data.size()));
+        put_bytes(tensor.data.data(), tensor.data.size());
+        if (tensor.fill) {
+            constexpr uint64_t chunk_bytes = 1 << 20;
+            std::vector<std::byte> chunk(std::min(tensor.bytes, chunk_bytes / tensor.block_bytes * tensor.block_bytes));
+            for (uint64_t done = 0; done < tensor.bytes && out; done += chunk.size()) {
+                chunk.resize(std::min<uint64_t>(chunk.size(), tensor.bytes - done));
+                tensor.fill(chunk);
+                put_bytes(chunk.data(), chunk.size());
+            }
+        }
+        put_bytes(zeros.data(), padding(tensor.bytes, align));
     }
     out.close();
     std::error_code problem;

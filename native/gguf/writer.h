@@ -2,6 +2,7 @@
 #pragma once
 #include "gguf/file.h"
 
+#include <functional>
 #include <type_traits>
 
 namespace ng {
@@ -21,6 +22,9 @@ public:
 
     // The data is borrowed until write() is done. `type` is one that dtype_traits knows, ne is 1 to 4 dimensions.
     void add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne, std::span<const std::byte> data);
+    // The same for a tensor that need not be in memory at once: write() lets `fill` write its bytes, whole blocks at a time, front to back.
+    using Fill = std::function<void(std::span<std::byte> blocks)>;
+    void add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne, Fill fill);
 
     // Writes a file beside the path and renames it over, so that a process which has the old one mapped lives on. Tensors start at multiples of
     // general.alignment, 32 if it was not set.
@@ -37,7 +41,9 @@ private:
         std::string name;
         uint32_t type;
         std::vector<uint64_t> ne;
-        std::span<const std::byte> data;
+        uint64_t bytes, block_bytes;
+        std::span<const std::byte> data; // or, if there is one:
+        Fill fill;
     };
 
     template <class T> static constexpr ValueType type_of() {
@@ -58,6 +64,7 @@ private:
     }
 
     void put(std::string_view key, ValueType type, ValueType item_type, uint64_t count, const void* value, size_t bytes);
+    void describe_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> ne);
     uint64_t alignment() const;
 
     std::vector<Pair> pairs_;

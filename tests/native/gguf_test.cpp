@@ -295,6 +295,33 @@ TEST(GgufWriter, CopiesAnotherFilesValuesAndSetsAKeyOnce) {
     EXPECT_EQ(read_file(folder / "copy.gguf"), read_file(NG_SOURCE_DIR "/models/stories.q8_0.gguf"));
 }
 
+TEST(GgufWriter, LetsATensorWriteItselfInPieces) {
+    const TempFolder folder;
+    const uint64_t ne[] = {1024, 2000}, small[] = {64};
+    const std::vector<float> values = ramp(64, 0);
+    std::vector<size_t> pieces;
+    const auto count_up = [&, next = uint32_t{0}](std::span<std::byte> blocks) mutable {
+        pieces.push_back(blocks.size());
+        for (size_t i = 0; i < blocks.size(); i += 4, next++)
+            std::memcpy(blocks.data() + i, &next, 4);
+    };
+    GgufWriter writer;
+    writer.add_tensor("q", 8, ne, count_up); // Q8_0: 34 bytes a block
+    writer.add_tensor("w", 0, small, bytes_of(values));
+    writer.write(folder / "f");
+
+    const auto file = GgufFile::open(folder / "f", OpenMode::Map);
+    ASSERT_EQ(file->tensor("q")->bytes, 1024u * 2000 / 32 * 34);
+    ASSERT_EQ(pieces.size(), 3u); // of a whole number of blocks near 1 MiB
+    EXPECT_EQ(pieces[0] % 34, 0u);
+    EXPECT_EQ(std::memcmp(file->tensor("w")->data, values.data(), 256), 0);
+    uint32_t word = 0;
+    for (uint32_t i = 0; i < file->tensor("q")->bytes / 4; i++) {
+        std::memcpy(&word, file->tensor("q")->data + 4 * size_t{i}, 4);
+        ASSERT_EQ(word, i);
+    }
+}
+
 TEST(GgufWriter, RefusesWhatItCouldNotReadBack) {
     const TempFolder folder;
     const std::vector<float> values = ramp(64, 0);
@@ -303,7 +330,7 @@ TEST(GgufWriter, RefusesWhatItCouldNotReadBack) {
     EXPECT_FAILS(writer.add_tensor("w", 0, five, bytes_of(values)), Status::InvalidArgument, "5 dimensions");
     EXPECT_FAILS(writer.add_tensor("w", 0, {}, bytes_of(values)), Status::InvalidArgument, "0 dimensions");
     EXPECT_FAILS(writer.add_tensor("w", 4, ne, bytes_of(values)), Status::InvalidArgument, "unknown type 4");
-    EXPECT_FAILS(writer.add_tensor("w", 0, three, bytes_of(values)), Status::InvalidArgument, "256 bytes are not its 3 elements of type F32");
+    EXPECT_FAILS(writer.add_tensor("w", 0, three, bytes_of(values)), Status::InvalidArgument, "256 bytes were given, its type and dimensions need 12");
     EXPECT_FAILS(writer.add_tensor("w", 8, three, bytes_of(values)), Status::InvalidArgument, "tensor 'w'");
     writer.set("general.alignment", uint32_t{24});
     EXPECT_FAILS(writer.write(folder / "f"), Status::InvalidArgument, "general.alignment");
