@@ -18,6 +18,7 @@ internal sealed class BpeEncoder : TextEncoder
     private readonly int[] _byteSymbols = new int[256]; // symbol of a single byte
     private readonly int[] _byteTokens = new int[256];  // token for a byte of a symbol that is none, or -1
     private readonly MergeTable _merges;
+    private readonly int _owner = WordCache.NewOwner();
     private readonly byte[] _wholeWord; // by token: 0 not known yet, 1 its text merges to itself, 2 it does not
     [ThreadStatic] private static Scratch? _scratch;
 
@@ -85,6 +86,20 @@ internal sealed class BpeEncoder : TextEncoder
     }
 
     private void EncodeWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)
+    {
+        if (word.Length > WordCache.LongestWord)
+        {
+            EncodeNewWord(word, scratch, ref tokens);
+        }
+        else if (!scratch.Words.TryAppend(word, _owner, ref tokens))
+        {
+            int before = tokens.Count;
+            EncodeNewWord(word, scratch, ref tokens);
+            scratch.Words.Keep(word, _owner, in tokens, before);
+        }
+    }
+
+    private void EncodeNewWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)
     {
         // Most words are tokens. Whether the merges would end there too is found out once for each.
         int token = _symbols.Find(word);
@@ -191,11 +206,12 @@ internal sealed class BpeEncoder : TextEncoder
         return count;
     }
 
-    // The same for long words: a heap of candidate pairs, ordered by rank, then place; symbols are a linked list.
+    // The same for long words: a heap of candidate pairs, ordered by rank, then place; symbols are a linked list. A rank belongs to one pair: when
+    // it is no longer that of the two symbols at its place, one of them has merged with another since.
     private int MergeByHeap(Scratch scratch, int count)
     {
         int[] symbols = scratch.Symbols, next = scratch.Next, previous = scratch.Previous;
-        PriorityQueue<(int Left, int LeftSymbol, int RightSymbol, int Merged), ulong> heap = scratch.Heap;
+        MergeHeap heap = scratch.Heap;
         heap.Clear();
         for (int i = 0; i < count; i++)
         {
@@ -205,12 +221,15 @@ internal sealed class BpeEncoder : TextEncoder
 
         for (int i = 0; i + 1 < count; i++)
             Push(i);
-        while (heap.TryDequeue(out var pair, out _))
+        while (heap.TryPop(out ulong key))
         {
-            int left = pair.Left, right = next[left];
-            if (symbols[left] != pair.LeftSymbol || right < 0 || symbols[right] != pair.RightSymbol)
-                continue; // one of them has merged with another since
-            symbols[left] = pair.Merged;
+            int left = (int)(uint)key, right = next[left];
+            if (right < 0 || symbols[left] < 0)
+                continue;
+            ulong merge = _merges.Find(symbols[left], symbols[right]);
+            if (merge >> 32 != key >> 32)
+                continue;
+            symbols[left] = MergeTable.Symbol(merge);
             symbols[right] = -1;
             next[left] = next[right];
             if (next[left] >= 0)
@@ -231,7 +250,7 @@ internal sealed class BpeEncoder : TextEncoder
             int right = next[left];
             ulong merge = _merges.Find(symbols[left], symbols[right]);
             if (merge != MergeTable.None)
-                heap.Enqueue((left, symbols[left], symbols[right], MergeTable.Symbol(merge)), merge >> 32 << 32 | (uint)left);
+                heap.Push(merge >> 32 << 32 | (uint)left);
         }
     }
 
@@ -243,7 +262,8 @@ internal sealed class BpeEncoder : TextEncoder
         internal PieceList Pieces = new(), SparePieces = new();
         internal int[] Symbols = new int[256], Next = [], Previous = [];
         internal ulong[] Merges = new ulong[ShortWord];
-        internal PriorityQueue<(int Left, int LeftSymbol, int RightSymbol, int Merged), ulong> Heap = new();
+        internal MergeHeap Heap = new();
+        internal readonly WordCache Words = new();
 
         internal void Reserve(int symbols)
         {

@@ -85,6 +85,15 @@ internal sealed class ByteStringTable
         return entry >= 0 ? entry : Append(text);
     }
 
+    /// <summary>The first <paramref name="count"/> entries as a trie; of equal ones the first.</summary>
+    internal ByteTrie ToTrie(int count)
+    {
+        var trie = new ByteTrie();
+        for (int entry = 0; entry < count; entry++)
+            trie.Add(this[entry], entry);
+        return trie;
+    }
+
     private static void Insert(ulong[] slots, ulong hash, int entry)
     {
         uint mask = (uint)slots.Length - 1;

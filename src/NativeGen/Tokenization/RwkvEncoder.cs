@@ -4,34 +4,24 @@ namespace NativeGen.Tokenization;
 internal sealed class RwkvEncoder : TextEncoder
 {
     private readonly Vocabulary _vocabulary;
-    private readonly ByteStringTable _table; // unescaped texts; entry -> _tokens
-    private readonly List<int> _tokens = [];
+    private readonly ByteTrie _tokens = new(); // by their unescaped texts
 
     internal RwkvEncoder(Vocabulary vocabulary)
     {
         _vocabulary = vocabulary;
-        _table = new(vocabulary.Count, vocabulary.Count * 8);
         for (int id = 0; id < vocabulary.Count; id++)
-        {
-            ReadOnlySpan<byte> text = vocabulary.Piece(id);
-            if (text.IsEmpty || _table.Find(text) >= 0)
-                continue;
-            _table.Append(text);
-            _tokens.Add(id);
-        }
+            _tokens.Add(vocabulary.Piece(id), id);
     }
 
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
     {
         for (int at = 0; at < text.Length;)
         {
-            int end = Math.Min(text.Length, at + _table.LongestLength), entry = -1;
-            while (end > at && (entry = _table.Find(text[at..end])) < 0)
-                end--;
-            if (entry >= 0)
+            int token = _tokens.Longest(text[at..], out int length);
+            if (length > 0)
             {
-                tokens.Add(_tokens[entry]);
-                at = end;
+                tokens.Add(token);
+                at += length;
             }
             else
             {

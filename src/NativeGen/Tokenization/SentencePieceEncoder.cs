@@ -8,8 +8,10 @@ namespace NativeGen.Tokenization;
 internal sealed class SentencePieceEncoder : TextEncoder
 {
     private readonly Vocabulary _vocabulary;
-    private readonly bool _addSpacePrefix;
+    private readonly bool _addSpacePrefix, _cutsWords;
     private readonly int[] _byteTokens = new int[256];
+    private readonly int _owner = WordCache.NewOwner();
+    [ThreadStatic] private static Scratch? _scratch;
 
     internal SentencePieceEncoder(Vocabulary vocabulary, bool addSpacePrefix)
     {
@@ -19,6 +21,16 @@ internal sealed class SentencePieceEncoder : TextEncoder
         {
             int token = vocabulary.FindByteToken((byte)b);
             _byteTokens[b] = token >= 0 ? token : vocabulary.Table.Find([(byte)b]);
+        }
+
+        // Where no token holds a space behind another character, nothing joins across the beginning of a word.
+        _cutsWords = true;
+        for (int id = 0; id < vocabulary.Count; id++)
+        {
+            ReadOnlySpan<byte> text = vocabulary.Table[id];
+            while (text.StartsWith(SpaceEscape.Utf8))
+                text = text[SpaceEscape.Utf8.Length..];
+            _cutsWords &= text.IndexOf(SpaceEscape.Utf8) < 0;
         }
     }
 
@@ -35,15 +47,58 @@ internal sealed class SentencePieceEncoder : TextEncoder
         }
 
         length += SpaceEscape.Apply(text, rented.AsSpan(length));
-        Merge(rented.AsSpan(0, length), ref tokens);
+        Scratch scratch = _scratch ??= new Scratch();
+        if (_cutsWords)
+            EncodeWords(rented.AsSpan(0, length), scratch, ref tokens);
+        else
+            Merge(rented.AsSpan(0, length), scratch, ref tokens);
+        scratch.Trim();
         ArrayPool<byte>.Shared.Return(rented);
     }
 
-    // Symbol i is text[starts[i] .. starts[i] + lengths[i]]; length 0: it has joined its left neighbour.
-    private void Merge(ReadOnlySpan<byte> text, ref TokenWriter tokens)
+    // A word begins at a space behind anything else. Damaged text may hide one inside what looks like a character: it is none then.
+    private void EncodeWords(ReadOnlySpan<byte> text, Scratch scratch, ref TokenWriter tokens)
     {
-        int[] starts = ArrayPool<int>.Shared.Rent(text.Length), lengths = ArrayPool<int>.Shared.Rent(text.Length);
-        int[] next = ArrayPool<int>.Shared.Rent(text.Length), previous = ArrayPool<int>.Shared.Rent(text.Length);
+        int start = 0;
+        bool afterSpace = true;
+        for (int at = 0; at < text.Length;)
+        {
+            int length = UnicodeTables.AnnouncedLength(text[at]);
+            bool isSpace = text[at] == 0xE2 && text[at..].StartsWith(SpaceEscape.Utf8);
+            if (isSpace && !afterSpace)
+            {
+                EncodeWord(text[start..at], scratch, ref tokens);
+                start = at;
+            }
+
+            afterSpace = isSpace;
+            at += length;
+        }
+
+        EncodeWord(text[start..], scratch, ref tokens);
+    }
+
+    private void EncodeWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)
+    {
+        if (word.Length > WordCache.LongestWord)
+        {
+            Merge(word, scratch, ref tokens);
+        }
+        else if (!scratch.Words.TryAppend(word, _owner, ref tokens))
+        {
+            int before = tokens.Count;
+            Merge(word, scratch, ref tokens);
+            scratch.Words.Keep(word, _owner, in tokens, before);
+        }
+    }
+
+    // Symbol i is text[Starts[i] .. Starts[i] + Lengths[i]]; length 0: it has joined its left neighbour.
+    private void Merge(ReadOnlySpan<byte> text, Scratch scratch, ref TokenWriter tokens)
+    {
+        scratch.Reserve(text.Length);
+        int[] starts = scratch.Starts, lengths = scratch.Lengths, next = scratch.Next, previous = scratch.Previous;
+        MergeHeap heap = scratch.Heap;
+        heap.Clear();
         int count = 0;
         for (int at = 0; at < text.Length; count++)
         {
@@ -55,22 +110,22 @@ internal sealed class SentencePieceEncoder : TextEncoder
         }
 
         next[count - 1] = -1;
-        var heap = new PriorityQueue<(int Left, int Length), (float Score, int Left)>(count, BestFirst.Instance);
         for (int i = 0; i + 1 < count; i++)
-            Push(heap, text, i, starts, lengths, next);
-        while (heap.TryDequeue(out var pair, out _))
+            Push(text, scratch, i);
+        while (heap.TryPop(out ulong key))
         {
-            int left = pair.Left, right = next[left];
-            if (lengths[left] == 0 || right < 0 || lengths[left] + lengths[right] != pair.Length)
+            int left = (int)(uint)key;
+            if (lengths[left] == 0 || Urgency(text, scratch, left) != key >> 32)
                 continue; // one of them has joined another since
-            lengths[left] = pair.Length;
+            int right = next[left];
+            lengths[left] += lengths[right];
             lengths[right] = 0;
             next[left] = next[right];
             if (next[left] >= 0)
                 previous[next[left]] = left;
             if (previous[left] >= 0)
-                Push(heap, text, previous[left], starts, lengths, next);
-            Push(heap, text, left, starts, lengths, next);
+                Push(text, scratch, previous[left]);
+            Push(text, scratch, left);
         }
 
         for (int i = 0; i >= 0; i = next[i])
@@ -90,26 +145,49 @@ internal sealed class SentencePieceEncoder : TextEncoder
                     tokens.Add(single);
             }
         }
-
-        foreach (int[] array in (ReadOnlySpan<int[]>)[starts, lengths, next, previous])
-            ArrayPool<int>.Shared.Return(array);
     }
 
-    private void Push(PriorityQueue<(int Left, int Length), (float Score, int Left)> heap, ReadOnlySpan<byte> text, int left, int[] starts, int[] lengths, int[] next)
+    private void Push(ReadOnlySpan<byte> text, Scratch scratch, int left)
     {
-        int right = next[left];
+        ulong urgency = Urgency(text, scratch, left);
+        if (urgency != None)
+            scratch.Heap.Push(urgency << 32 | (uint)left);
+    }
+
+    private const ulong None = ulong.MaxValue;
+
+    // Of the symbol and its right neighbour: below 2^32, and the less the higher their token's score.
+    private ulong Urgency(ReadOnlySpan<byte> text, Scratch scratch, int left)
+    {
+        int right = scratch.Next[left];
         if (right < 0)
-            return;
-        int length = lengths[left] + lengths[right];
-        int token = _vocabulary.Table.Find(text.Slice(starts[left], length));
-        if (token >= 0)
-            heap.Enqueue((left, length), (_vocabulary.Score(token), left));
+            return None;
+        int token = _vocabulary.Table.Find(text.Slice(scratch.Starts[left], scratch.Lengths[left] + scratch.Lengths[right]));
+        if (token < 0)
+            return None;
+        int bits = BitConverter.SingleToInt32Bits(_vocabulary.Score(token) + 0f); // + 0: no negative zero
+        return (uint)(bits >= 0 ? int.MaxValue - bits : bits);
     }
 
-    private sealed class BestFirst : IComparer<(float Score, int Left)>
+    // Working memory of a thread, kept between calls unless a very long word made it large.
+    private sealed class Scratch
     {
-        internal static readonly BestFirst Instance = new();
+        private const int Kept = 1 << 16;
 
-        public int Compare((float Score, int Left) a, (float Score, int Left) b) => a.Score != b.Score ? b.Score.CompareTo(a.Score) : a.Left.CompareTo(b.Left);
+        internal readonly WordCache Words = new();
+        internal MergeHeap Heap = new();
+        internal int[] Starts = [], Lengths = [], Next = [], Previous = [];
+
+        internal void Reserve(int symbols)
+        {
+            if (Starts.Length < symbols)
+                (Starts, Lengths, Next, Previous) = (new int[symbols * 2], new int[symbols * 2], new int[symbols * 2], new int[symbols * 2]);
+        }
+
+        internal void Trim()
+        {
+            if (Starts.Length > Kept)
+                (Starts, Lengths, Next, Previous, Heap) = ([], [], [], [], new());
+        }
     }
 }

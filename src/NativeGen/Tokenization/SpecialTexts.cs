@@ -5,31 +5,25 @@ internal sealed class SpecialTexts
 {
     private readonly Vocabulary _vocabulary;
     private readonly int[] _longestFirst;
-    private readonly ByteStringTable _names;      // entry i is the name of _tokens[i]
-    private readonly List<int> _tokens = [];
-    private readonly int[] _lengths;              // distinct lengths of names
+    private readonly ByteTrie _names = new();
     private readonly System.Buffers.SearchValues<byte> _firstBytes;
 
     internal SpecialTexts(Vocabulary vocabulary)
     {
         _vocabulary = vocabulary;
-        _names = new(256, 4096);
-        var lengths = new SortedSet<int>();
+        var tokens = new List<int>();
         var first = new HashSet<byte>();
         for (int id = 0; id < vocabulary.Count; id++)
         {
             ReadOnlySpan<byte> text = vocabulary.Text(id);
-            if (text.IsEmpty || !vocabulary.Is(id, TokenAttributes.Control | TokenAttributes.UserDefined | TokenAttributes.Unknown) || _names.Find(text) >= 0)
+            if (text.IsEmpty || !vocabulary.Is(id, TokenAttributes.Control | TokenAttributes.UserDefined | TokenAttributes.Unknown) || !_names.Add(text, id))
                 continue;
-            _names.Append(text);
-            _tokens.Add(id);
-            lengths.Add(text.Length);
+            tokens.Add(id);
             first.Add(text[0]);
         }
 
-        _lengths = [.. lengths];
         _firstBytes = System.Buffers.SearchValues.Create([.. first]);
-        _longestFirst = [.. _tokens.OrderByDescending(id => vocabulary.Text(id).Length)];
+        _longestFirst = [.. tokens.OrderByDescending(id => vocabulary.Text(id).Length)];
     }
 
     /// <summary>A token, or (Token is -1) the text from Start to End.</summary>
@@ -74,13 +68,12 @@ internal sealed class SpecialTexts
             if (step < 0)
                 break;
             at += step;
-            foreach (int length in _lengths)
+            int node = ByteTrie.Root;
+            for (int i = at; i < text.Length && (node = _names.Step(node, text[i])) != ByteTrie.None; i++)
             {
-                if (length > text.Length - at)
-                    break;
-                int entry = _names.Find(text.Slice(at, length));
-                if (entry >= 0 && (parseSpecial || !_vocabulary.Is(_tokens[entry], TokenAttributes.Control | TokenAttributes.Unknown)))
-                    present.Add(_tokens[entry]);
+                int token = _names.Value(node);
+                if (token >= 0 && (parseSpecial || !_vocabulary.Is(token, TokenAttributes.Control | TokenAttributes.Unknown)))
+                    present.Add(token);
             }
         }
 

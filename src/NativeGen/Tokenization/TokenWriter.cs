@@ -22,6 +22,9 @@ internal ref struct TokenWriter
     /// <summary>Tokens so far, those that did not fit included.</summary>
     internal int Count { get; private set; }
 
+    /// <summary>Nothing was left out.</summary>
+    internal readonly bool AllFitted => Count <= _tokens.Length;
+
     internal readonly ReadOnlySpan<int> Written => _tokens[..Count];
 
     internal static TokenWriter Growing(int expected) => new(ArrayPool<int>.Shared.Rent(Math.Max(expected, 16)));

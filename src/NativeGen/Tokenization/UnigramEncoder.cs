@@ -14,6 +14,7 @@ internal sealed class UnigramEncoder : TextEncoder
     private readonly CharacterMap _map;
     private readonly bool _addSpacePrefix, _mergeSpaces;
     private readonly float _unknownScore;
+    private readonly ByteTrie _tokens = new(), _userDefined = new();
 
     internal UnigramEncoder(Vocabulary vocabulary, TokenizerData data)
     {
@@ -26,6 +27,13 @@ internal sealed class UnigramEncoder : TextEncoder
         {
             if (vocabulary.Is(id, TokenAttributes.Normal))
                 least = Math.Min(least, vocabulary.Score(id));
+            ReadOnlySpan<byte> text = vocabulary.Table[id];
+            if (vocabulary.Table.Find(text) != id)
+                continue; // of equal texts the first counts
+            if (vocabulary.Is(id, TokenAttributes.Normal | TokenAttributes.UserDefined | TokenAttributes.Unused))
+                _tokens.Add(text, id);
+            if (vocabulary.Is(id, TokenAttributes.UserDefined))
+                _userDefined.Add(text, id);
         }
 
         _unknownScore = (least == float.MaxValue ? 0 : least) - UnknownPenalty;
@@ -44,18 +52,17 @@ internal sealed class UnigramEncoder : TextEncoder
         bool prepended = false, inWord = false;
         for (int at = 0; at < text.Length;)
         {
-            ReadOnlySpan<byte> piece = UserDefinedAt(text[at..]);
-            int consumed = piece.Length;
-            if (consumed == 0)
-                piece = _map.Next(text[at..], out consumed);
+            ReadOnlySpan<byte> piece = _userDefined.Longest(text[at..], out int consumed) >= 0 ? text.Slice(at, consumed) : _map.Next(text[at..], out consumed);
             at += consumed;
+            Span<byte> space = output.GetSpan(piece.Length * 6); // a space, should one be due before every byte
+            int written = 0;
             foreach (byte b in piece)
             {
                 if (b == (byte)' ')
                 {
                     inWord = false;
                     if (!_mergeSpaces)
-                        output.Write(SpaceEscape.Utf8);
+                        Write(SpaceEscape.Utf8, space, ref written);
                     continue;
                 }
 
@@ -64,28 +71,22 @@ internal sealed class UnigramEncoder : TextEncoder
                     inWord = true;
                     if ((_addSpacePrefix && !prepended) || _mergeSpaces)
                     {
-                        output.Write(SpaceEscape.Utf8);
+                        Write(SpaceEscape.Utf8, space, ref written);
                         prepended = true;
                     }
                 }
 
-                output.Write([b]);
+                space[written++] = b;
             }
-        }
-    }
 
-    private ReadOnlySpan<byte> UserDefinedAt(ReadOnlySpan<byte> text)
-    {
-        if (!_vocabulary.HasUserDefined)
-            return [];
-        for (int length = Math.Min(text.Length, _vocabulary.Table.LongestLength); length > 0; length--)
+            output.Advance(written);
+        }
+
+        static void Write(ReadOnlySpan<byte> bytes, Span<byte> space, ref int written)
         {
-            int token = _vocabulary.Table.Find(text[..length]);
-            if (token >= 0 && _vocabulary.Is(token, TokenAttributes.UserDefined))
-                return text[..length];
+            bytes.CopyTo(space[written..]);
+            written += bytes.Length;
         }
-
-        return [];
     }
 
     // best[i]: the best way to spell text[..i]; its last token and where that begins.
@@ -99,11 +100,11 @@ internal sealed class UnigramEncoder : TextEncoder
         {
             int character = Math.Min(UnicodeTables.AnnouncedLength(text[at]), text.Length - at);
             bool known = false;
-            int longest = Math.Min(text.Length - at, _vocabulary.Table.LongestLength);
-            for (int length = 1; length <= longest; length++)
+            int node = ByteTrie.Root;
+            for (int length = 1; at + length <= text.Length && (node = _tokens.Step(node, text[at + length - 1])) != ByteTrie.None; length++)
             {
-                int token = _vocabulary.Table.Find(text.Slice(at, length));
-                if (token < 0 || !_vocabulary.Is(token, TokenAttributes.Normal | TokenAttributes.UserDefined | TokenAttributes.Unused))
+                int token = _tokens.Value(node);
+                if (token < 0)
                     continue;
                 known |= length == character;
                 double score = best[at].Score + (_vocabulary.Is(token, TokenAttributes.UserDefined) ? 0 : _vocabulary.Score(token));

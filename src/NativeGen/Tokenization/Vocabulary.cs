@@ -67,13 +67,10 @@ internal sealed class Vocabulary
         }
 
         _pieces = [.. pieces];
-        HasUserDefined = _attributes.AsSpan().Contains(TokenAttributes.UserDefined);
         StripAroundSpecials(data);
     }
 
     internal int Count => _texts.Count;
-
-    internal bool HasUserDefined { get; }
 
     /// <summary>Entries 0 to Count - 1 are the tokens. Byte-level: the bytes they spell; else their texts.</summary>
     internal ByteStringTable Table { get; }

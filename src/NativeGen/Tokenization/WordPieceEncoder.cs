@@ -7,6 +7,8 @@ namespace NativeGen.Tokenization;
 
 internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bool stripAccents) : TextEncoder
 {
+    private readonly ByteTrie _tokens = vocabulary.Table.ToTrie(vocabulary.Count);
+
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
     {
         // A word is at most the text, and a character's lower case or base at most one byte longer than itself.
@@ -58,10 +60,7 @@ internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bo
         int before = tokens.Count;
         for (int at = 0; at < word.Length;)
         {
-            int end = Math.Min(word.Length, at + vocabulary.Table.LongestLength);
-            int token = -1;
-            while (end > at && (token = vocabulary.Table.Find(word[at..end])) < 0)
-                end--;
+            int token = _tokens.Longest(word[at..], out int length);
             if (token < 0)
             {
                 tokens.Cut(before);
@@ -69,7 +68,7 @@ internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bo
             }
 
             tokens.Add(token);
-            at = end;
+            at += length;
         }
 
         if (tokens.Count == before && vocabulary.Special.Unknown >= 0)
