@@ -10,7 +10,10 @@ internal sealed class ByteTrie
     internal const int Root = 0, None = -1;
 
     private ulong[] _edges = new ulong[64];    // (node << 8 | byte) + 1 in the upper half, child in the lower; 0 is free. At most half are taken.
+    private readonly int[] _first = new int[256]; // the root's edges, where most walks end at once
     private readonly List<int> _values = [-1]; // by node
+
+    internal ByteTrie() => _first.AsSpan().Fill(None);
 
     /// <summary>Gives a string a number; false if it has one: the first stays.</summary>
     internal bool Add(ReadOnlySpan<byte> text, int value)
@@ -25,7 +28,10 @@ internal sealed class ByteTrie
                 _values.Add(-1);
                 if (_values.Count * 2 > _edges.Length)
                     Grow();
-                Insert(_edges, (ulong)Key(node, b) << 32 | (uint)child);
+                if (node == Root)
+                    _first[b] = child;
+                else
+                    Insert(_edges, (ulong)Key(node, b) << 32 | (uint)child);
             }
 
             node = child;
@@ -41,6 +47,8 @@ internal sealed class ByteTrie
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal int Step(int node, byte b)
     {
+        if (node == Root)
+            return _first[b];
         uint key = Key(node, b);
         ulong[] edges = _edges;
         for (uint i = Slot(key, edges.Length); ; i = (i + 1) & (uint)(edges.Length - 1))
