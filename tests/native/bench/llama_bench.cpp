@@ -44,31 +44,49 @@ public:
 
     int n_vocab() const { return n_vocab_; }
 
+    // With the processor features its library was compiled for.
+    std::string about() const { return system_info(); }
+
     int greedy() const {
         const float* logits = get_logits(context_, -1);
         return static_cast<int>(std::max_element(logits, logits + n_vocab_) - logits);
     }
 
-    void start() {
-        if (context_ == nullptr) create();
-        clear_memory(get_memory(context_), true);
+    void create(int n_ctx, const std::string& kv) {
+        Params params = context_defaults();
+        if (params.word[0] != 512 || params.word[1] != 2048 || params.word[2] != 512)
+            bench::stop("llama_context_default_params", "does not begin with n_ctx, n_batch, n_ubatch");
+        params.word[0] = static_cast<uint32_t>(n_ctx);
+        params.word[1] = bench::most_rows;
+        set_kv_type(params, kv);
+        context_ = create_context(model_, params); // flash attention is its default on a CPU
+        if (context_ == nullptr) bench::stop("llama_init_from_model", "failed");
+        set_threads(context_, threads_, threads_);
     }
 
-    void decode(const int32_t* tokens, int n, int /*position: the library counts*/) {
-        if (decode_batch(context_, make_batch(const_cast<int32_t*>(tokens), n)) != 0) bench::stop("llama_decode", "failed");
+    void cut(int length) {
+        if (length == 0) clear_memory(get_memory(context_), true);
+        else if (!remove_tokens(get_memory(context_), 0, length, -1)) bench::stop("llama_memory_seq_rm", "failed");
+    }
+
+    void decode(const int32_t* tokens, int n, int /*position: the library counts*/, bool all) {
+        Batch batch = make_batch(const_cast<int32_t*>(tokens), n);
+        outputs_.assign(static_cast<size_t>(n), 1);
+        if (all) batch.logits = outputs_.data(); // without it, the last row's
+        if (decode_batch(context_, batch) != 0) bench::stop("llama_decode", "failed");
         synchronize(context_);
     }
 
 private:
-    void create() {
-        Params params = context_defaults();
-        if (params.word[0] != 512 || params.word[1] != 2048 || params.word[2] != 512)
-            bench::stop("llama_context_default_params", "does not begin with n_ctx, n_batch, n_ubatch");
-        params.word[0] = 1024;
-        params.word[1] = 512;
-        context_ = create_context(model_, params); // F16 cache and flash attention are its defaults on a CPU
-        if (context_ == nullptr) bench::stop("llama_init_from_model", "failed");
-        set_threads(context_, threads_, threads_);
+    // type_k and type_v lie side by side, and default to F16, which is 1.
+    static void set_kv_type(Params& params, const std::string& kv) {
+        const uint32_t type = kv == "f32" ? 0 : kv == "f16" ? 1 : kv == "q4_0" ? 2 : kv == "q8_0" ? 8 : 255;
+        if (type == 255) bench::stop(kv.c_str(), "no KV type of llama.cpp");
+        size_t at = 0, n_found = 0;
+        for (size_t i = 16; i < 48; ++i)
+            if (params.word[i] == 1 && params.word[i + 1] == 1) at = i, ++n_found;
+        if (n_found != 1) bench::stop("llama_context_default_params", "type_k and type_v were not found");
+        params.word[at] = params.word[at + 1] = type;
     }
 
     template <class Function> static Function* symbol(void* handle, const char* name) {
@@ -108,6 +126,8 @@ private:
     void (*set_threads)(void*, int32_t, int32_t) = of_llama<void(void*, int32_t, int32_t)>("llama_set_n_threads");
     void* (*get_memory)(const void*) = of_llama<void*(const void*)>("llama_get_memory");
     void (*clear_memory)(void*, bool) = of_llama<void(void*, bool)>("llama_memory_clear");
+    bool (*remove_tokens)(void*, int32_t, int32_t, int32_t) = of_llama<bool(void*, int32_t, int32_t, int32_t)>("llama_memory_seq_rm");
+    const char* (*system_info)() = of_llama<const char*()>("llama_print_system_info");
     Batch (*make_batch)(int32_t*, int32_t) = of_llama<Batch(int32_t*, int32_t)>("llama_batch_get_one");
     int32_t (*decode_batch)(void*, Batch) = of_llama<int32_t(void*, Batch)>("llama_decode");
     void (*synchronize)(void*) = of_llama<void(void*)>("llama_synchronize");
@@ -117,8 +137,9 @@ private:
     void* model_ = nullptr;
     void* context_ = nullptr;
     int32_t n_vocab_ = 0;
+    std::vector<int8_t> outputs_;
 };
 
 } // namespace
 
-int main(int argc, char** argv) { return bench::run<LlamaCpp>(argc, argv, "llama.cpp"); }
+int main(int argc, char** argv) { return bench::run<LlamaCpp>(argc, argv); }

@@ -1,8 +1,13 @@
-// The measured loop, the same for every engine: prefill of 512 tokens into an empty cache, then 64 single decodes, last row's logits
-// each time, no sampling. A round runs when a line arrives on stdin, so that a script can let engines take turns.
+// What an engine does in a comparison, the same for every one: it opens a model, says how long that took, and then obeys lines on stdin, so
+// that a script can let engines take turns. Tokens are random, nothing is sampled within the clock. One line answers each:
 //
-// Engine: its constructor loads code, which is not timed; open(path, threads); empty the cache with start(); decode(tokens, n,
-// position); greedy() is the best token of the last row decoded.
+//   step ROWS COUNT last|all   appends COUNT steps of ROWS tokens (at most 512), with logits of each step's last row or of all
+//   cut LENGTH                 forgets all tokens from there on
+//   greedy N                   the N best tokens that follow the first 8
+//   memory                     peak resident memory so far
+//
+// Engine: its constructor loads code, which is not timed; open(path, threads); create(n_ctx, kv) makes the cache; cut(length);
+// decode(tokens, n, position, all); greedy() is the best token of the last row decoded; n_vocab(); about() for the start line.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -11,13 +16,20 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <iostream>
+#include <sstream>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
 
 namespace bench {
 
-constexpr int prompt_tokens = 512, decoded_tokens = 64, first_tokens = 8;
+constexpr int most_rows = 512, first_tokens = 8;
+
+[[noreturn]] inline void stop(const char* what, const char* why) {
+    std::fprintf(stderr, "%s: %s\n", what, why);
+    std::exit(1);
+}
 
 inline double wall_ms() {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -35,50 +47,85 @@ inline double machine_cpu_ms() {
     return 10 * (user + nice + system + irq + softirq); // the kernel counts in 1/100 s
 }
 
-template <class Engine> int run(int argc, char** argv, const char* name) {
-    if (argc != 3) {
-        std::fprintf(stderr, "usage: %s MODEL THREADS, then a line on stdin for each round\n", argv[0]);
-        return 2;
-    }
-    std::srand(7);
-    std::vector<int32_t> tokens(prompt_tokens + decoded_tokens);
-    for (int32_t& token : tokens) token = std::rand() % 40000;
-
-    const int threads = std::atoi(argv[2]);
-    Engine engine;
-    const double start = wall_ms();
-    engine.open(argv[1], threads);
-    const double opened = wall_ms();
-    engine.start();
-    engine.decode(tokens.data(), first_tokens, 0);
-    const int greedy = engine.greedy();
-    const double first = wall_ms();
-    std::printf("%s t=%d open_ms=%.1f open_to_first_ms=%.1f n_vocab=%d greedy=%d\n", name, threads, opened - start, first - start,
-                engine.n_vocab(), greedy);
-    std::fflush(stdout);
-
-    while (std::getchar() == '\n') {
-        engine.start();
-        const double others = machine_cpu_ms() - own_cpu_ms();
-        const double t0 = wall_ms(), c0 = own_cpu_ms();
-        engine.decode(tokens.data(), prompt_tokens, 0);
-        const double t1 = wall_ms(), c1 = own_cpu_ms();
-        for (int i = 0; i < decoded_tokens; ++i) engine.decode(tokens.data() + prompt_tokens + i, 1, prompt_tokens + i);
-        const double t2 = wall_ms(), c2 = own_cpu_ms();
-        const double busy = machine_cpu_ms() - own_cpu_ms() - others;
-        std::printf("%s t=%d pp512=%.2f tg64=%.2f pp512_cpu_ms=%.0f tg64_cpu_ms=%.0f other_cpu_pct=%.0f\n", name, threads,
-                    prompt_tokens * 1e3 / (t1 - t0), decoded_tokens * 1e3 / (t2 - t1), c1 - c0, c2 - c1, 100 * busy / (t2 - t0));
+template <class Engine> class Loop {
+public:
+    Loop(const char* path, int threads, int n_ctx, const std::string& kv) : tokens_(static_cast<size_t>(n_ctx)) {
+        const double start = wall_ms();
+        engine_.open(path, threads);
+        const double opened = wall_ms();
+        std::srand(7);
+        for (int32_t& token : tokens_) token = std::rand() % engine_.n_vocab();
+        engine_.create(n_ctx, kv);
+        engine_.decode(tokens_.data(), first_tokens, 0, false);
+        const int greedy = engine_.greedy();
+        const double first = wall_ms();
+        length_ = first_tokens;
+        std::printf("open_ms=%.1f open_to_first_ms=%.1f n_vocab=%d greedy=%d %s\n", opened - start, first - start, engine_.n_vocab(), greedy,
+                    engine_.about().c_str());
         std::fflush(stdout);
     }
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    std::printf("%s max_rss_MiB=%.1f\n", name, static_cast<double>(usage.ru_maxrss) / 1024);
-    return 0;
-}
 
-[[noreturn]] inline void stop(const char* what, const char* why) {
-    std::fprintf(stderr, "%s: %s\n", what, why);
-    std::exit(1);
+    void obey(const std::string& line) {
+        std::istringstream words(line);
+        std::string verb, outputs;
+        int number = 0, count = 0;
+        words >> verb >> number >> count >> outputs;
+        if (verb == "step") step(number, count, outputs == "all");
+        else if (verb == "cut") cut(number), std::puts("done");
+        else if (verb == "greedy") greedy(number);
+        else if (verb == "memory") memory();
+        else stop(line.c_str(), "no such order");
+        std::fflush(stdout);
+    }
+
+private:
+    void cut(int length) {
+        if (length < 0 || length > length_) stop("cut", "beyond the tokens");
+        engine_.cut(length);
+        length_ = length;
+    }
+
+    void step(int rows, int count, bool all) {
+        if (rows < 1 || rows > most_rows || count < 1 || static_cast<size_t>(length_ + rows * count) > tokens_.size()) stop("step", "does not fit");
+        const double others = machine_cpu_ms() - own_cpu_ms();
+        const double wall = wall_ms(), cpu = own_cpu_ms();
+        for (int i = 0; i < count; ++i, length_ += rows) engine_.decode(tokens_.data() + length_, rows, length_, all);
+        const double wall_taken = wall_ms() - wall, cpu_taken = own_cpu_ms() - cpu;
+        const double busy = machine_cpu_ms() - own_cpu_ms() - others; // in units of 10 ms, so it tells only in a sum over many steps
+        std::printf("ms=%.3f cpu_ms=%.1f others_ms=%.0f\n", wall_taken, cpu_taken, busy);
+    }
+
+    void greedy(int n) {
+        cut(0);
+        engine_.decode(tokens_.data(), first_tokens, 0, false);
+        length_ = first_tokens;
+        for (int i = 0; i < n; ++i) {
+            const int32_t best = engine_.greedy();
+            std::printf("%d ", best);
+            engine_.decode(&best, 1, length_++, false);
+        }
+        std::puts("");
+    }
+
+    static void memory() {
+        rusage usage{};
+        getrusage(RUSAGE_SELF, &usage);
+        std::printf("max_rss_MiB=%.1f\n", static_cast<double>(usage.ru_maxrss) / 1024);
+    }
+
+    Engine engine_;
+    std::vector<int32_t> tokens_;
+    int length_ = 0;
+};
+
+template <class Engine> int run(int argc, char** argv) {
+    if (argc != 5) {
+        std::fprintf(stderr, "usage: %s MODEL THREADS CONTEXT KV-TYPE, then orders on stdin: see loop.h\n", argv[0]);
+        return 2;
+    }
+    Loop<Engine> loop(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), argv[4]);
+    for (std::string line; std::getline(std::cin, line);) loop.obey(line);
+    return 0;
 }
 
 } // namespace bench
