@@ -1,7 +1,6 @@
 // What the tokenizer benchmarks read: 1 MB of English, and vocabularies. Texts made to be slow are the tests'.
 using System.IO.Compression;
 using System.Text;
-using System.Text.RegularExpressions;
 using NativeGen.Models;
 using NativeGen.Tokenization;
 
@@ -29,17 +28,14 @@ internal static class Texts
         return TokenizerDataReader.Read(file);
     }
 
-    /// <summary>
-    /// Prose, licences and documentation (67 kB), then stories for children. Single spaces: in runs of them, where two tokens have equal scores, the
-    /// other SentencePiece takes the right one first, the original and ours the left.
-    /// </summary>
-    public static string English()
+    /// <summary>Stories for children; before them, unless <paramref name="plain"/>, licences and documentation (67 kB).</summary>
+    public static string English(bool plain)
     {
         using var stories = new StreamReader(new GZipStream(File.OpenRead(Shared("models", "stories-train.txt.gz")), CompressionMode.Decompress));
-        var text = new char[Bytes];
+        var text = new char[Bytes + Bytes / 10];
         stories.ReadBlock(text);
-        string prose = File.ReadAllText(Shared("fixtures", "real", "corpus.shared.txt"));
-        return Cut(Regex.Replace(prose, " +", " ").TrimStart() + new string(text));
+        string story = new string(text).Replace("<|endoftext|>\n", "");
+        return Cut(plain ? story : File.ReadAllText(Shared("fixtures", "real", "corpus.shared.txt")) + story);
     }
 
     private static string Cut(string text)

@@ -257,7 +257,7 @@ internal sealed class BpeEncoder : TextEncoder
     // Working memory of a thread, kept between calls unless a very long word made it large.
     private sealed class Scratch
     {
-        private const int Kept = 1 << 16;
+        private const int Kept = 1 << 16, KeptPieces = 1 << 18;
 
         internal PieceList Pieces = new(), SparePieces = new();
         internal int[] Symbols = new int[256], Next = [], Previous = [];
@@ -277,7 +277,7 @@ internal sealed class BpeEncoder : TextEncoder
         {
             if (Symbols.Length > Kept)
                 (Symbols, Next, Previous, Heap) = (new int[256], [], [], new());
-            if (Pieces.Capacity > Kept || SparePieces.Capacity > Kept)
+            if (Pieces.Capacity > KeptPieces || SparePieces.Capacity > KeptPieces)
                 (Pieces, SparePieces) = (new(), new());
         }
     }
