@@ -10,119 +10,167 @@ namespace NativeGen.Cli.Commands;
 
 internal static class BenchCommand
 {
-    private sealed record Measurement(string Test, int Tokens, double[] TokensPerSecond)
+    // Speed of one test at one setting, a figure a repeat.
+    private sealed record Measurement(int Threads, int BatchRows, int Depth, bool IsPrompt, int Tokens, double[] TokensPerSecond)
     {
-        public double Median => Quantile(0.5);
+        public string Test => $"{(IsPrompt ? "pp" : "tg")}{Tokens}" + (Depth > 0 ? $" @ d{Depth}" : "");
+        public double Median => Verify.Statistics.Percentile(TokensPerSecond, 0.5);
         public double Min => TokensPerSecond.Min();
         public double Max => TokensPerSecond.Max();
+    }
 
-        private double Quantile(double part) => Verify.Statistics.Percentile(TokensPerSecond, part);
+    private sealed record Plan(int[] Prompts, int[] Generated, int[] Threads, int[] BatchRows, int[] Depths, KvCacheType KvCacheType, int Repeats)
+    {
+        public int ContextLength => Depths.Max() + Math.Max(Prompts.Max(), Generated.Max());
+
+        public List<Measurement> Tests(int threads, int rows, int depth) =>
+        [
+            .. Prompts.Where(n => n > 0).Select(n => new Measurement(threads, rows, depth, true, n, new double[Repeats])),
+            .. Generated.Where(n => n > 0).Select(n => new Measurement(threads, rows, depth, false, n, new double[Repeats])),
+        ];
     }
 
     public static Command Create(Terminal terminal)
     {
         var verb = new Verb("bench", "Measures tokens a second of prompts (pp) and of generated text (tg), and memory bandwidth.",
             ("nativegen bench", "the story model, 512 prompt tokens and 64 generated ones"),
-            ("nativegen bench -m model.gguf -p 512 -n 64 -t 2 --repeats 5 -o md", "a table for an issue or a README"),
-            ("NATIVEGEN_ISA=scalar nativegen bench -m model.gguf -o json", "another instruction set, for a script"));
+            ("nativegen bench -m model.gguf -t 1,2,4 --depth 0,4096 --markdown", "every combination, as a table for an issue or a README"),
+            ("NATIVEGEN_ISA=scalar nativegen bench -m model.gguf --json", "another instruction set, for a script"));
         var model = CommonOptions.Model();
-        var prompt = CommonOptions.AtLeast(new Option<int>("--prompt-tokens", "-p") { Description = "Tokens of the prompt test, 0 = none", HelpName = "N", DefaultValueFactory = _ => 512 }, 0);
-        var generate = CommonOptions.AtLeast(new Option<int>("--generate-tokens", "-n") { Description = "Tokens of the generation test, 0 = none", HelpName = "N", DefaultValueFactory = _ => 64 }, 0);
-        var depth = CommonOptions.AtLeast(new Option<int>("--depth", "-d") { Description = "Tokens in the cache before a test begins", HelpName = "N" }, 0);
-        var threads = CommonOptions.Threads();
-        var repeats = CommonOptions.AtLeast(new Option<int>("--repeats", "-r") { Description = "Runs of each test, after one to warm up", HelpName = "N", DefaultValueFactory = _ => 5 }, 1);
+        var prompt = Numbers("--prompt-tokens", "-p", "Tokens of the prompt test, 0 = none", 0, 512);
+        var generate = Numbers("--generate-tokens", "-n", "Tokens of the generation test, 0 = none", 0, 64);
+        var threads = Numbers("--threads", "-t", "Threads; 0 = as many as there are cores", 0, 0);
+        var rows = Numbers("--batch-rows", "-b", "Most prompt tokens of a step", 1, 512);
+        var depth = Numbers("--depth", "-d", "Tokens in the cache before a test begins", 0, 0);
         var kv = CommonOptions.KvCacheType();
-        var output = new Option<string>("--output", "-o") { Description = "Format of the result", DefaultValueFactory = _ => "table" };
-        output.AcceptOnlyFromAmong("table", "md", "json");
-        foreach (var option in new Option[] { model, prompt, generate, depth, threads, repeats, kv, output })
+        kv.Aliases.Add("--type");
+        var repeats = CommonOptions.AtLeast(new Option<int>("--repeats", "-r") { Description = "Runs of each test, after one to warm up", HelpName = "N", DefaultValueFactory = _ => 5 }, 1);
+        var json = CommonOptions.Json("All figures as JSON: an array with an object for each test");
+        var markdown = new Option<bool>("--markdown") { Description = "A Markdown table" };
+        foreach (var option in new Option[] { model, prompt, generate, threads, rows, depth, kv, repeats, json, markdown })
             verb.Add(option);
 
         verb.SetAction((parsed, cancel) =>
         {
-            var (pp, tg, filled) = (parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(depth));
-            if (pp + tg == 0)
+            var plan = new Plan(parsed.GetValue(prompt)!, parsed.GetValue(generate)!, parsed.GetValue(threads)!, parsed.GetValue(rows)!,
+                [.. parsed.GetValue(depth)!.Order()], parsed.GetValue(kv), parsed.GetValue(repeats));
+            if (plan.Prompts.Max() + plan.Generated.Max() == 0)
                 throw new CliException(ExitCode.Usage, "--prompt-tokens and --generate-tokens are both 0: nothing to measure");
-            using var opened = CommonOptions.Open(terminal, parsed.GetValue(model), new ModelOptions { Threads = parsed.GetValue(threads) }, cancel);
-            var length = filled + Math.Max(pp, tg);
-            if (length > opened.Info.TrainedContextLength)
-                throw new CliException(ExitCode.Usage, $"{length} tokens are more than the model's context of {opened.Info.TrainedContextLength}; lower --prompt-tokens, --generate-tokens or --depth");
-            using var context = new InferenceContext(opened, new ContextOptions { ContextLength = length, KvCacheType = parsed.GetValue(kv), Threads = parsed.GetValue(threads) });
+            if (parsed.GetValue(json) && parsed.GetValue(markdown))
+                throw new CliException(ExitCode.Usage, "--json and --markdown exclude each other");
+            using var opened = CommonOptions.Open(terminal, parsed.GetValue(model), new ModelOptions { Threads = plan.Threads.Max() }, cancel);
+            if (plan.ContextLength > opened.Info.TrainedContextLength)
+                throw new CliException(ExitCode.Usage, $"{plan.ContextLength} tokens are more than the model's context of {opened.Info.TrainedContextLength}; lower --prompt-tokens, --generate-tokens or --depth");
 
-            terminal.Status("measuring memory bandwidth");
-            var bandwidth = CpuInfo.MeasureBandwidth(parsed.GetValue(threads));
-            cancel.ThrowIfCancellationRequested();
-            var results = Measure(terminal, context, pp, tg, filled, parsed.GetValue(repeats), cancel);
+            var run = new Run(opened.Info, plan);
+            foreach (var count in plan.Threads)
+                Measure(terminal, opened, run, count, cancel);
             terminal.ClearStatus();
-            var run = new Run(opened.Info, context.GetStatistics().Threads, parsed.GetValue(kv).ToString().ToLowerInvariant(), filled, bandwidth, results);
-            switch (parsed.GetValue(output))
-            {
-                case "json": WriteJson(terminal, run); break;
-                case "md": terminal.Write(run.Markdown()); break;
-                default: WriteTable(terminal, run); break;
-            }
+            if (parsed.GetValue(json))
+                WriteJson(terminal, run);
+            else if (parsed.GetValue(markdown))
+                terminal.Write(run.Markdown());
+            else
+                WriteTable(terminal, run);
             return Task.FromResult(ExitCode.Done);
         });
         return verb;
     }
 
-    // Tests take turns, so that a slow minute of the machine meets all of them.
-    private static List<Measurement> Measure(Terminal terminal, InferenceContext context, int pp, int tg, int depth, int repeats, CancellationToken cancel)
+    /// <summary>One number or several, separated by commas.</summary>
+    private static Option<int[]> Numbers(string name, string alias, string description, int least, int otherwise)
     {
-        List<Measurement> tests = [];
-        if (pp > 0)
-            tests.Add(new Measurement($"pp{pp}", pp, new double[repeats]));
-        if (tg > 0)
-            tests.Add(new Measurement($"tg{tg}", tg, new double[repeats]));
-        var random = new Random(1);
-        var tokens = Enumerable.Range(0, depth + Math.Max(pp, tg)).Select(_ => random.Next(context.VocabularySize)).ToArray();
-        var logits = new float[context.VocabularySize];
-        for (var repeat = -1; repeat < repeats; repeat++) // -1 warms up
+        var option = new Option<int[]>(name, alias)
         {
-            foreach (var test in tests)
+            Description = description,
+            HelpName = "N,N...",
+            DefaultValueFactory = _ => [otherwise],
+            CustomParser = result =>
             {
-                terminal.Status($"{test.Test} {(repeat < 0 ? "warm-up" : $"{repeat + 1}/{repeats}")}");
-                var sequence = context.CreateSequence();
-                Decode(context, sequence, tokens.AsSpan(0, depth), context.MaxBatchRows, logits, cancel);
-                var started = Stopwatch.GetTimestamp();
-                Decode(context, sequence, tokens.AsSpan(depth, test.Tokens), test.Test.StartsWith("pp", StringComparison.Ordinal) ? context.MaxBatchRows : 1, logits, cancel);
-                var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-                context.DropSequence(sequence);
-                if (repeat >= 0)
-                    test.TokensPerSecond[repeat] = test.Tokens / seconds;
+                var texts = result.Tokens[0].Value.Split(',');
+                var numbers = new int[texts.Length];
+                for (var i = 0; i < texts.Length; i++)
+                    if (!int.TryParse(texts[i], NumberStyles.None, CultureInfo.InvariantCulture, out numbers[i]) || numbers[i] < least)
+                        return CommonOptions.Refuse<int[]>(result, $"{name} takes numbers of at least {least}, separated by commas, not '{result.Tokens[0].Value}'", []);
+                return numbers;
+            },
+        };
+        option.Arity = ArgumentArity.ExactlyOne;
+        return option;
+    }
+
+    private static void Measure(Terminal terminal, Model model, Run run, int threads, CancellationToken cancel)
+    {
+        terminal.Status("measuring memory bandwidth");
+        var bandwidth = CpuInfo.MeasureBandwidth(threads);
+        var random = new Random(1);
+        var tokens = Enumerable.Range(0, run.Plan.ContextLength).Select(_ => random.Next(model.Info.VocabularySize)).ToArray();
+        var logits = new float[model.Info.VocabularySize];
+        foreach (var rows in run.Plan.BatchRows)
+        {
+            using var context = new InferenceContext(model, new ContextOptions { ContextLength = run.Plan.ContextLength, MaxBatchRows = rows, KvCacheType = run.Plan.KvCacheType, Threads = threads });
+            var used = context.GetStatistics().Threads;
+            run.Bandwidth[used] = bandwidth;
+            var sequence = context.CreateSequence();
+            foreach (var depth in run.Plan.Depths)
+            {
+                terminal.Status($"filling the cache with {depth} tokens");
+                var filled = context.SequenceLength(sequence);
+                Decode(context, sequence, tokens.AsSpan(filled, depth - filled), rows, logits, cancel);
+                var tests = run.Plan.Tests(used, rows, depth);
+                run.Tests.AddRange(tests);
+                for (var repeat = -1; repeat < run.Plan.Repeats; repeat++) // -1 warms up
+                {
+                    foreach (var test in tests) // in turns, so that a slow minute of the machine meets all of them
+                    {
+                        terminal.Status($"{test.Test}, {used} threads: {(repeat < 0 ? "warm-up" : $"{repeat + 1} of {run.Plan.Repeats}")}");
+                        var started = Stopwatch.GetTimestamp();
+                        Decode(context, sequence, tokens.AsSpan(depth, test.Tokens), test.IsPrompt ? rows : 1, logits, cancel);
+                        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+                        context.CutSequence(sequence, depth);
+                        if (repeat >= 0)
+                            test.TokensPerSecond[repeat] = test.Tokens / seconds;
+                    }
+                }
             }
         }
-        return tests;
     }
 
     // The logits of each step's last row, as a generator needs them.
     private static void Decode(InferenceContext context, int sequence, ReadOnlySpan<int> tokens, int chunk, float[] logits, CancellationToken cancel)
     {
-        Span<int> sequences = stackalloc int[Math.Min(chunk, 1024)], positions = stackalloc int[sequences.Length];
-        Span<byte> outputs = stackalloc byte[sequences.Length];
-        sequences.Fill(sequence);
+        int[] sequences = new int[chunk], positions = new int[chunk];
+        var outputs = new byte[chunk];
+        Array.Fill(sequences, sequence);
         var length = context.SequenceLength(sequence);
-        for (var done = 0; done < tokens.Length; done += sequences.Length)
+        for (var done = 0; done < tokens.Length; done += chunk)
         {
-            var rows = Math.Min(sequences.Length, tokens.Length - done);
+            var rows = Math.Min(chunk, tokens.Length - done);
             for (var i = 0; i < rows; i++)
                 (positions[i], outputs[i]) = (length + done + i, (byte)(i == rows - 1 ? 1 : 0));
-            if (!context.Decode(tokens.Slice(done, rows), sequences[..rows], positions[..rows], outputs[..rows], logits, cancel))
+            if (!context.Decode(tokens.Slice(done, rows), sequences.AsSpan(0, rows), positions.AsSpan(0, rows), outputs.AsSpan(0, rows), logits, cancel))
                 throw new CliException(ExitCode.Failed, "the KV cache is too small for this test");
         }
     }
 
-    private sealed record Run(ModelInfo Model, int Threads, string KvCacheType, int Depth, double Bandwidth, List<Measurement> Tests)
+    private sealed class Run(ModelInfo model, Plan plan)
     {
+        public ModelInfo Model { get; } = model;
+        public Plan Plan { get; } = plan;
+        public List<Measurement> Tests { get; } = [];
+        public SortedDictionary<int, double> Bandwidth { get; } = []; // GB/s by threads
+
         public string[] Row(Measurement test) =>
         [
-            Model.Name, Units.Bytes(Model.FileBytes), Units.Count(Model.ParameterCount), Model.InstructionSet, Threads.ToString(CultureInfo.InvariantCulture),
-            test.Test + (Depth > 0 ? $" @ d{Depth}" : ""), Number(test.Median), $"{Number(test.Min)}-{Number(test.Max)}", Share(test) is { } share ? share.ToString("0 '%'", CultureInfo.InvariantCulture) : "",
+            Model.Name, Units.Bytes(Model.FileBytes), Units.Count(Model.ParameterCount), Model.InstructionSet, Whole(test.Threads), Whole(test.BatchRows),
+            test.Test, Number(test.Median), $"{Number(test.Min)}-{Number(test.Max)}", Share(test) is { } share ? share.ToString("0 '%'", CultureInfo.InvariantCulture) : "",
         ];
 
         /// <summary>Part of the bandwidth that reading every weight once a token takes; a prompt reads them once for many tokens.</summary>
-        public double? Share(Measurement test) => test.Test.StartsWith("tg", StringComparison.Ordinal) ? 100 * test.Median * Model.WeightBytes / (Bandwidth * 1e9) : null;
+        public double? Share(Measurement test) => test.IsPrompt ? null : 100 * test.Median * Model.WeightBytes / (Bandwidth[test.Threads] * 1e9);
 
-        public string Footer => string.Create(CultureInfo.InvariantCulture, $"median, min-max of {Tests[0].TokensPerSecond.Length}; memory read {Bandwidth:0.0} GB/s, weights {Model.WeightBytes / 1e6:0.#} MB a token: at most {Bandwidth * 1e9 / Model.WeightBytes:0.#} t/s; KV {KvCacheType}");
+        public string Footer => string.Create(CultureInfo.InvariantCulture, $"median, min-max of {Plan.Repeats}; KV {Plan.KvCacheType.ToString().ToLowerInvariant()}; weights {Model.WeightBytes / 1e6:0.#} MB a token; ")
+            + string.Join("; ", Bandwidth.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Key} threads read {b.Value:0.0} GB/s: at most {b.Value * 1e9 / Model.WeightBytes:0.#} t/s")));
 
         public string Markdown()
         {
@@ -134,9 +182,11 @@ internal static class BenchCommand
         }
 
         private static string Number(double value) => value.ToString(value < 100 ? "0.00" : "0.0", CultureInfo.InvariantCulture);
+
+        private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
     }
 
-    private static readonly string[] Heads = ["model", ">size", ">params", "isa", ">threads", "test", ">t/s", ">min-max", ">of bandwidth"];
+    private static readonly string[] Heads = ["model", ">size", ">params", "isa", ">threads", ">batch", "test", ">t/s", ">min-max", ">of bandwidth"];
 
     private static void WriteTable(Terminal terminal, Run run)
     {
@@ -159,9 +209,10 @@ internal static class BenchCommand
             json.WriteNumber("model_n_params", run.Model.ParameterCount);
             json.WriteNumber("weight_bytes_per_token", run.Model.WeightBytes);
             json.WriteString("isa", run.Model.InstructionSet);
-            json.WriteNumber("n_threads", run.Threads);
-            json.WriteString("kv_cache_type", run.KvCacheType);
-            json.WriteNumber("n_depth", run.Depth);
+            json.WriteNumber("n_threads", test.Threads);
+            json.WriteNumber("n_batch", test.BatchRows);
+            json.WriteString("kv_cache_type", run.Plan.KvCacheType.ToString().ToLowerInvariant());
+            json.WriteNumber("n_depth", test.Depth);
             json.WriteString("test", test.Test);
             json.WriteNumber("n_tokens", test.Tokens);
             json.WriteNumber("median_ts", test.Median);
@@ -171,7 +222,7 @@ internal static class BenchCommand
             foreach (var sample in test.TokensPerSecond)
                 json.WriteNumberValue(sample);
             json.WriteEndArray();
-            json.WriteNumber("bandwidth_gb_per_s", run.Bandwidth);
+            json.WriteNumber("bandwidth_gb_per_s", run.Bandwidth[test.Threads]);
             if (run.Share(test) is { } share)
                 json.WriteNumber("percent_of_bandwidth", share);
             json.WriteEndObject();

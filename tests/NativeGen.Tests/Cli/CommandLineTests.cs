@@ -86,6 +86,12 @@ public sealed class CommandLineTests
                 { "wrong option", 2, ["generate", "--no-such-option", "x"] },
                 { "wrong number", 2, ["generate", "--top-p", "7", "x"] },
                 { "contradiction", 2, ["generate", "--greedy", "--do-sample", "x"] },
+                { "bench: no number", 2, ["bench", "-p", "8,x"] },
+                { "bench: too small a number", 2, ["bench", "-b", "0"] },
+                { "bench: no such cache", 2, ["bench", "--type", "q9"] },
+                { "bench: nothing to measure", 2, ["bench", "-p", "0", "-n", "0"] },
+                { "bench: two formats", 2, ["bench", "--json", "--markdown"] },
+                { "bench: deeper than the context", 2, ["bench", "-d", "0,1000000"] },
                 { "no verb", 2, ["paint"] },
                 { "prompt longer than the context", 1, ["generate", string.Join(' ', Enumerable.Repeat("time", 2000))] },
             };
@@ -100,6 +106,42 @@ public sealed class CommandLineTests
         string line = Assert.Single(run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.StartsWith("error: ", line, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BenchMeasuresEveryCombinationAndGivesItsFigures()
+    {
+        Run run = await RunAsync(null, "bench", "-p", "8,5", "-n", "3", "-t", "1,2", "-b", "4", "-d", "6,0", "--type", "f32", "--repeats", "2", "--json");
+        Assert.Equal((0, ""), (run.Code, run.Error));
+        using var json = System.Text.Json.JsonDocument.Parse(run.Out);
+        var tests = json.RootElement.EnumerateArray().ToArray();
+        string[] names = ["pp8", "pp5", "tg3", "pp8 @ d6", "pp5 @ d6", "tg3 @ d6"];
+        Assert.Equal([.. names, .. names], tests.Select(t => t.GetProperty("test").GetString()));
+        foreach (var (i, test) in tests.Index())
+        {
+            Assert.Equal((i / 6 + 1, 4, i % 6 / 3 * 6), (test.GetProperty("n_threads").GetInt32(), test.GetProperty("n_batch").GetInt32(), test.GetProperty("n_depth").GetInt32()));
+            Assert.Equal("f32", test.GetProperty("kv_cache_type").GetString());
+            double[] samples = [.. test.GetProperty("samples_ts").EnumerateArray().Select(s => s.GetDouble())];
+            Assert.Equal(2, samples.Length);
+            Assert.Equal((samples.Min(), samples.Max()), (test.GetProperty("min_ts").GetDouble(), test.GetProperty("max_ts").GetDouble()));
+            Assert.InRange(test.GetProperty("median_ts").GetDouble(), samples.Min(), samples.Max());
+            Assert.All(samples, s => Assert.True(s > 0));
+            Assert.True(test.GetProperty("bandwidth_gb_per_s").GetDouble() > 0);
+            Assert.Equal(i % 3 == 2, test.TryGetProperty("percent_of_bandwidth", out var share) && share.GetDouble() > 0);
+        }
+    }
+
+    [Fact]
+    public async Task BenchWritesAMarkdownTable()
+    {
+        Run run = await RunAsync(null, "bench", "-p", "0", "-n", "2", "-t", "1", "--repeats", "1", "--markdown");
+        Assert.Equal((0, ""), (run.Code, run.Error));
+        string[] lines = run.Out.Split('\n');
+        Assert.StartsWith("| model | size | params | isa | threads | batch | test | t/s | min-max | of bandwidth |", lines[0], StringComparison.Ordinal);
+        Assert.Equal(lines[0].Count(c => c == '|'), lines[1].Count(c => c == '|'));
+        Assert.Contains("| 1 | 512 | tg2 |", lines[2], StringComparison.Ordinal);
+        Assert.Equal("", lines[3]);
+        Assert.Contains("1 threads read ", lines[4], StringComparison.Ordinal);
     }
 
     [Theory]
