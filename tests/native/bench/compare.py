@@ -210,6 +210,9 @@ def measure_depth(bench, options, kv, record):
                     engine.step(MOST_ROWS, rows // MOST_ROWS)
                 if rows % MOST_ROWS:
                     engine.step(rows % MOST_ROWS, 1)
+        for engine in engines.values():  # warms up
+            engine.step(1, 2)
+            engine.cut(depth)
         filled = depth
         for i in range(options.rounds):
             for engine_name in turns(i):

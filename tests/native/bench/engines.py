@@ -107,7 +107,15 @@ class Bench:
         return Engine(self.programs / "llama_bench", model, threads, n_ctx, kv, LLAMA_DIR=str(self.llama_folder(isa)))
 
     def both(self, isa, model, threads, n_ctx=1024, kv="f16"):
-        return {name: self.engine(name, isa, model, threads, n_ctx, kv) for name in ENGINES}
+        engines = {}
+        try:
+            for name in ENGINES:
+                engines[name] = self.engine(name, isa, model, threads, n_ctx, kv)
+        except Unavailable:
+            for engine in engines.values():
+                engine.close()
+            raise
+        return engines
 
     def meter(self, threads):
         return Process(self.programs / "memory_bandwidth", threads)
