@@ -17,6 +17,8 @@ struct TensorView {
     uint32_t n_rows;
     uint32_t n_cols;
     const std::byte* data;
+
+    const std::byte* row(uint32_t index) const { return data + size_t{index} * dtype_bytes(type, n_cols); }
 };
 
 // How a weight is used decides its layout and the precision of the activations it meets.
@@ -117,7 +119,7 @@ struct StepLimits {
 class Device {
 public:
     virtual ~Device() = default;
-    // May repack; then the view's file pages are no longer read. `owned_bytes` says what a weight costs beyond the file.
+    // May repack; then the view's bytes are read again only by row. `owned_bytes` says what a weight costs beyond the file.
     virtual std::unique_ptr<Weight> make_weight(const TensorView& view, WeightUse use) = 0;
     virtual size_t owned_bytes(const TensorView& view, WeightUse use) const = 0;
 };

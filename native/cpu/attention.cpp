@@ -11,11 +11,11 @@ static_assert(page_tokens == backend::kv_page_tokens, "kernels.h stands alone, s
 
 constexpr size_t max_unit_macs = 24 << 20;  // under 5 ms with vectors
 
+// One head's key and value into slot of its pages.
 template <class T>
-void write_row(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t slot) {
-    for (uint32_t i = 0; i < a.n_head_kv * a.d_k; ++i) k_page[size_t{i} * page_tokens + slot] = k[i];
-    for (uint32_t head = 0; head < a.n_head_kv; ++head)
-        std::memcpy(v_page + (size_t{head} * page_tokens + slot) * a.d_v, v + size_t{head} * a.d_v, a.d_v * sizeof(T));
+void write_head(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t head, uint32_t slot) {
+    for (uint32_t i = 0; i < a.d_k; ++i) k_page[(size_t{head} * a.d_k + i) * page_tokens + slot] = k[i];
+    std::memcpy(v_page + (size_t{head} * page_tokens + slot) * a.d_v, v, a.d_v * sizeof(T));
 }
 
 }  // namespace
@@ -28,14 +28,15 @@ void CpuOps::write_kv(const backend::Attention& a, const backend::KvStep& kv, ba
             auto* const page = static_cast<uint8_t*>(sequence.pages[position / page_tokens]);
             uint8_t *const k_page = page + kv.k_offsets[a.layer], *const v_page = page + kv.v_offsets[a.layer];
             const uint32_t slot = position % page_tokens;
-            if (!kv.f16) {
-                write_row(a, row_of(k, row), row_of(v, row), reinterpret_cast<float*>(k_page), reinterpret_cast<float*>(v_page), slot);
-                return;
-            }
             auto* const halves = reinterpret_cast<uint16_t*>(scratch_ + thread * scratch_stride_);
-            kernels_.to_f16(row_of(k, row), halves, k.n_cols);
-            kernels_.to_f16(row_of(v, row), halves + k.n_cols, v.n_cols);
-            write_row(a, halves, halves + k.n_cols, reinterpret_cast<uint16_t*>(k_page), reinterpret_cast<uint16_t*>(v_page), slot);
+            for (uint32_t head = 0; head < a.n_head_kv; ++head) {
+                const float *const k_head = row_of(k, row) + size_t{head} * a.d_k, *const v_head = row_of(v, row) + size_t{head} * a.d_v;
+                if (kv.f16) {
+                    kernels_.to_f16(k_head, halves, a.d_k);
+                    kernels_.to_f16(v_head, halves + a.d_k, a.d_v);
+                    write_head(a, halves, halves + a.d_k, reinterpret_cast<uint16_t*>(k_page), reinterpret_cast<uint16_t*>(v_page), head, slot);
+                } else write_head(a, k_head, v_head, reinterpret_cast<float*>(k_page), reinterpret_cast<float*>(v_page), head, slot);
+            }
         };
         constexpr uint32_t rows_per_unit = 16;
         if (n <= rows_per_unit)

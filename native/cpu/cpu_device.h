@@ -23,6 +23,7 @@ struct Options {
 };
 
 struct CpuWeight final : backend::Weight {
+    backend::TensorView source;            // the file's: rows are looked up there
     WeightView view{};
     const MatmulKernel* kernel = nullptr;  // with the activations its use calls for
     ActFormat act = ActFormat::F32;
@@ -88,7 +89,7 @@ public:
 private:
     // Integer activations of the current input, made when the first product asks for them.
     struct Quantized {
-        uint8_t* values;
+        int8_t* values;
         ActBlock* blocks;
     };
 

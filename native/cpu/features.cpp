@@ -62,12 +62,13 @@ Features detect() {
     const bool f16c = name(avx && bit(one.ecx, 29), "f16c");
     const bool fma = name(avx && bit(one.ecx, 12), "fma");
     const bool avx2 = name(avx && bit(seven.ebx, 5), "avx2");
-    name(avx2 && bit(seven_1.eax, 4), "avx-vnni");
+    f.avx_vnni = name(avx2 && bit(seven_1.eax, 4), "avx-vnni");
     const bool avx512 = name(zmm && bit(seven.ebx, 16) && bit(seven.ebx, 17) && bit(seven.ebx, 30) && bit(seven.ebx, 31), "avx512");
-    name(avx512 && bit(seven.ecx, 11), "avx512-vnni");
+    f.avx512_vnni = name(avx512 && bit(seven.ecx, 11), "avx512-vnni");
     name(avx512 && bit(seven_1.eax, 5), "avx512-bf16");
     name(tiles && bit(seven.edx, 24) && bit(seven.edx, 25), "amx-int8");
     f.avx2_fma_f16c = avx2 && fma && f16c;
+    f.avx512 = avx512 && f.avx2_fma_f16c;
 
     if (cpuid(0x80000000u).eax >= 0x80000004u) {
         char brand[49] = {};

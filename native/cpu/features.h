@@ -9,6 +9,9 @@ namespace ng::cpu {
 // True only if the instructions exist (CPUID) and the system saves their registers (XCR0).
 struct Features {
     bool avx2_fma_f16c = false;
+    bool avx_vnni = false;
+    bool avx512 = false;       // F, BW, DQ, VL
+    bool avx512_vnni = false;
     std::string brand;
     std::string names;  // of all features found that matter here, space separated
 };

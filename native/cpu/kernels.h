@@ -12,7 +12,10 @@ enum class ActFormat : uint8_t {
     F32,
     A8,   // per block of 32: x = d q + m, q in [-127, 127], m the middle between smallest and largest
     A16,  // per block of 32: x = d q, q in [-8191, 8191] (14 bits, so that any block of any weight type sums exactly in 32 bits)
+          // as two planes of bytes: q = 128 q0 + q1, q0 in [-64, 63], q1 in [0, 127], so that both meet the kernels of A8
 };
+
+constexpr uint32_t act_planes(ActFormat format) { return format == ActFormat::A16 ? 2 : 1; }
 
 constexpr uint32_t act_block = 32;
 
@@ -20,7 +23,7 @@ struct ActBlock {
     float d;
     float m;      // 0 in A16
     float s;      // sum of the block's dequantized values: fma(m, 32, d * (sum of q))
-    int32_t sum;  // A8: sum of q over the first 16 in the low half, over the last 16 in the high half (two int16). A16: sum of all q
+    int32_t sum;  // of the plane's bytes: over the first 16 in the low half, over the last 16 in the high half (two int16)
 };
 
 // Below this a scale has no finite inverse; such a block is its middle (or zero).
@@ -30,8 +33,8 @@ struct ActView {
     ActFormat format;
     uint32_t n_rows;
     uint32_t n_cols;
-    const void* values;      // float, int8_t or int16_t [n_rows][n_cols]
-    const ActBlock* blocks;  // [n_rows][n_cols / 32], not in F32
+    const void* values;      // float [n_rows][n_cols], or int8_t [n_rows][planes][n_cols]
+    const ActBlock* blocks;  // [n_rows][planes][n_cols / 32] (planes differ in `sum` only), not in F32
 };
 
 // A weight matrix as the kernels read it. Raw: rows as in the file. Panels: groups of `panel_rows` rows interleaved, n_rows rounded up, zeros behind.
@@ -42,20 +45,17 @@ struct WeightView {
     size_t panel_bytes;  // a row's in Raw (one row is a panel)
 };
 
-// out[t * stride + panel_row] for activation rows [first_row, first_row + n_rows) and one or more whole panels. `scratch` holds at least
-// scratch_bytes(n_cols) bytes, 64-byte aligned, one per thread.
+// out[t * stride + panel_row] for activation rows [first_row, first_row + n_rows) and one or more whole panels. `scratch` holds
+// matmul_scratch_bytes, 64-byte aligned, one per thread.
 using MatmulFn = void (*)(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, const ActView* x, uint32_t first_row,
                           uint32_t n_rows, float* out, size_t stride, void* scratch);
 // Packs rows [first_panel * panel_rows, ...) of the file into dst, which points at panel first_panel.
 using PackFn = void (*)(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_cols, uint32_t first_panel, uint32_t n_panels, uint8_t* dst);
-// One row's values as float.
-using UnpackRowFn = void (*)(const WeightView* weight, uint32_t row, float* values);
 
 struct MatmulKernel {
     MatmulFn few;             // streams the weights once, for few activation rows
     MatmulFn many;            // unpacks a panel, then uses it for many rows
     PackFn pack;              // null: Raw
-    UnpackRowFn unpack_row;
     uint32_t panel_rows;      // 1 in Raw
     size_t (*panel_bytes)(uint32_t n_cols);
 };
@@ -64,8 +64,7 @@ constexpr uint32_t few_rows = 4;          // `few` takes at most this many activ
 constexpr uint32_t n_types = 48;          // size of tables indexed by ggml's type number
 constexpr uint32_t page_tokens = 64;      // positions of a KV page, and of an attention tile
 constexpr uint32_t split_pages = 16;      // pages of a split: softmax runs within a split, then splits are combined in order
-// Bytes of matmul scratch for a matrix with n_cols columns: a panel unpacked to bytes with per-block floats.
-constexpr size_t matmul_scratch_bytes(size_t n_cols) { return 8 * n_cols + n_cols / 32 * 192 + 4096; }
+constexpr size_t matmul_scratch_bytes = 16 << 10;  // a chunk of columns of two panels, unpacked
 
 // One query row of attention. A page holds K as [n_head_kv][d_k][64] and V as [n_head_kv][64][d_v].
 struct AttentionRow {
@@ -100,7 +99,7 @@ struct Kernels {
     const MatmulKernel* matmul[n_types];         // by weight type, activations A8 (quantized types) or F32; null: take scalar's
     const MatmulKernel* matmul_a16[n_types];     // quantized types with A16 activations
     void (*quantize_a8)(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);    // one row
-    void (*quantize_a16)(const float* x, uint32_t n_cols, int16_t* q, ActBlock* blocks);
+    void (*quantize_a16)(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);   // two planes of the row
     void (*to_f16)(const float* x, uint16_t* out, size_t n);  // round to nearest even
     void (*attention)(const AttentionJob* job);
     void (*silu_mul)(const float* gate, const float* up, float* out, size_t n);
@@ -111,6 +110,9 @@ struct Kernels {
 const Kernels& scalar_kernels();
 #if defined(__x86_64__) || defined(_M_X64)
 const Kernels& avx2_kernels();
+const Kernels& avxvnni_kernels();     // AVX2 with VNNI's dot products in its encoding
+const Kernels& avx512_kernels();      // F, BW, DQ, VL
+const Kernels& avx512vnni_kernels();
 #endif
 
 }  // namespace ng::cpu

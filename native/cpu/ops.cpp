@@ -6,6 +6,7 @@
 
 #include "base/math.h"
 #include "cpu/cpu_device.h"
+#include "tensor/dequantize.h"
 
 namespace ng::cpu {
 namespace {
@@ -24,7 +25,7 @@ size_t align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 size_t blocks_bytes(const backend::StepLimits& limits) { return align64(size_t{limits.n_rows} * (limits.max_cols / act_block) * sizeof(ActBlock)); }
 
 size_t scratch_stride(const backend::StepLimits& limits) {
-    return align64(std::max(matmul_scratch_bytes(limits.max_cols), attention_scratch_bytes(limits.max_group, limits.max_head_dim, limits.max_head_dim))) +
+    return align64(std::max(matmul_scratch_bytes, attention_scratch_bytes(limits.max_group, limits.max_head_dim, limits.max_head_dim))) +
            tile_floats * sizeof(float);
 }
 
@@ -48,17 +49,17 @@ CpuOps::CpuOps(const Kernels& kernels, const backend::StepLimits& limits, uint32
     const size_t values = size_t{limits.n_rows} * limits.max_cols;
     uint8_t* at = memory_.as<uint8_t>() + align64(limits.buffer_bytes);
     const auto take = [&](size_t bytes) { return std::exchange(at, at + bytes); };
-    a8_.values = take(align64(values));
+    a8_.values = reinterpret_cast<int8_t*>(take(align64(values)));
     a8_.blocks = reinterpret_cast<ActBlock*>(take(blocks_bytes(limits)));
-    a16_.values = take(align64(2 * values));
-    a16_.blocks = reinterpret_cast<ActBlock*>(take(blocks_bytes(limits)));
+    a16_.values = reinterpret_cast<int8_t*>(take(align64(2 * values)));
+    a16_.blocks = reinterpret_cast<ActBlock*>(take(2 * blocks_bytes(limits)));
     scratch_ = at;
     rows_.reserve(limits.n_rows);
 }
 
 size_t CpuOps::scratch_bytes(const backend::StepLimits& limits, uint32_t n_threads) {
     const size_t values = size_t{limits.n_rows} * limits.max_cols;
-    return align64(limits.buffer_bytes) + align64(values) + align64(2 * values) + 2 * blocks_bytes(limits) + n_threads * scratch_stride(limits);
+    return align64(limits.buffer_bytes) + align64(values) + align64(2 * values) + 3 * blocks_bytes(limits) + n_threads * scratch_stride(limits);
 }
 
 void CpuOps::begin_step(Team& team) {
@@ -93,7 +94,7 @@ void CpuOps::for_rows(uint32_t n_rows, size_t floats_per_row, Body&& body) {
 void CpuOps::get_rows(const backend::Weight& table, std::span<const int32_t> index, backend::Buffer out) {
     const CpuWeight& weight = of(table);
     for_rows(out.n_rows, out.n_cols * size_t{4},
-             [&](uint32_t row) { weight.kernel->unpack_row(&weight.view, static_cast<uint32_t>(index[row]), row_of(out, row)); });
+             [&](uint32_t row) { dequantize(weight.source.type, weight.source.row(static_cast<uint32_t>(index[row])), row_of(out, row), out.n_cols); });
 }
 
 void CpuOps::add(backend::Buffer x, backend::Buffer y) {
@@ -142,11 +143,11 @@ void CpuOps::layer_norm(backend::Buffer x, const backend::Weight& weight, const 
 
 ActView CpuOps::activations(backend::Buffer x, ActFormat format) {
     if (format == ActFormat::F32) return {format, x.n_rows, x.n_cols, x.data, nullptr};
-    const uint32_t n = x.n_cols, n_blocks = n / act_block;
+    const uint32_t n = x.n_cols, n_blocks = n / act_block, planes = act_planes(format);
     const Quantized& to = format == ActFormat::A8 ? a8_ : a16_;
+    const auto quantize = format == ActFormat::A8 ? kernels_.quantize_a8 : kernels_.quantize_a16;
     for_rows(x.n_rows, n, [&](uint32_t row) {
-        if (format == ActFormat::A8) kernels_.quantize_a8(row_of(x, row), n, reinterpret_cast<int8_t*>(to.values) + size_t{row} * n, to.blocks + size_t{row} * n_blocks);
-        else kernels_.quantize_a16(row_of(x, row), n, reinterpret_cast<int16_t*>(to.values) + size_t{row} * n, to.blocks + size_t{row} * n_blocks);
+        quantize(row_of(x, row), n, to.values + size_t{row} * planes * n, to.blocks + size_t{row} * planes * n_blocks);
     });
     return {format, x.n_rows, n, to.values, to.blocks};
 }

@@ -1,204 +1,237 @@
-// Packing rows of the file into panels and reading a row back out of them. Runs at load, on any processor.
+// Packing rows of the file into panels. Runs at load, on any processor; loops over the bytes of a row are left to the compiler's vectors.
 #include "cpu/panels.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "tensor/blocks.h"
-#include "tensor/dequantize.h"
 #include "tensor/dtype.h"
 
 namespace ng::cpu {
 namespace {
 
-// Moves one row's block into lane `row` of a panel block, and back. `from` is false: panel to block.
-template <bool to_panel, class A, class B>
-void move(A& panel, B& block) {
-    if constexpr (to_panel) panel = static_cast<A>(block);
-    else block = static_cast<B>(panel);
+static_assert(std::endian::native == std::endian::little, "four columns move as one little-endian word");
+
+uint32_t word(const uint8_t* bytes) {
+    uint32_t w;
+    std::memcpy(&w, bytes, 4);
+    return w;
 }
 
-template <bool to_panel, class T>
-void move4(T (&panel)[4], T* bytes) {
-    if constexpr (to_panel) std::memcpy(panel, bytes, 4);
-    else std::memcpy(bytes, panel, 4);
+void set_word(uint8_t (&to)[4], uint32_t w) { std::memcpy(to, &w, 4); }
+
+// The planes of one row's block of 32 integers v.
+template <size_t R>
+void put_nibbles(uint8_t (&q)[4][R][4], uint32_t row, const uint8_t* v) {
+    for (uint32_t i = 0; i < 4; ++i) set_word(q[i][row], (word(v + 4 * i) & 0x0f0f0f0fu) | (word(v + 16 + 4 * i) & 0x0f0f0f0fu) << 4);
 }
 
-// 16 bytes of nibbles (column j and j + 16 in byte j) as q[4][8][4] has them.
-template <bool to_panel, class Q>
-void move_nibbles(Q& q, uint32_t row, uint8_t* bytes) {
-    for (uint32_t i = 0; i < 4; ++i) move4<to_panel>(q[i][row], bytes + 4 * i);
+template <size_t R>
+void put_file_nibbles(uint8_t (&q)[4][R][4], uint32_t row, const uint8_t* bytes) {
+    for (uint32_t i = 0; i < 4; ++i) std::memcpy(q[i][row], bytes + 4 * i, 4);
 }
 
-template <DType T> struct Format;
+template <size_t R>
+void put_bit(uint8_t (&high)[R][4], uint32_t row, const uint8_t* v, uint32_t bit) {
+    uint32_t w = 0;
+    for (uint32_t i = 0; i < 8; ++i) w |= (word(v + 4 * i) >> bit & 0x01010101u) << i;
+    set_word(high[row], w);
+}
 
-template <> struct Format<DType::Q4_0> {
-    using Panel = PanelQ4_0;
-    using Block = block_q4_0;
-    template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
-        move<to_panel>(p.d[row], b.d);
-        move_nibbles<to_panel>(p.q, row, b.qs);
+template <size_t R>
+void put_pairs(uint8_t (&pairs)[2][R][4], uint32_t row, const uint8_t* v, uint32_t bit) {
+    for (uint32_t half = 0; half < 2; ++half) {
+        uint32_t w = 0;
+        for (uint32_t i = 0; i < 4; ++i) w |= (word(v + 16 * half + 4 * i) >> bit & 0x03030303u) << 2 * i;
+        set_word(pairs[half][row], w);
     }
-};
+}
 
-template <> struct Format<DType::Q4_1> {
-    using Panel = PanelQ4_1;
-    using Block = block_q4_1;
-    template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
-        move<to_panel>(p.d[row], b.d);
-        move<to_panel>(p.m[row], b.m);
-        move_nibbles<to_panel>(p.q, row, b.qs);
+// The 32 fifth bits of a Q5_0 or Q5_1 block, which are one word in file order.
+template <size_t R>
+void put_fifth_bits(uint8_t (&high)[R][4], uint32_t row, const uint8_t (&qh)[4]) {
+    uint8_t v[32];
+    for (int j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(qh[j / 8] >> (j % 8) & 1);
+    put_bit(high, row, v, 0);
+}
+
+// ---- one row's block into lane `row` of a panel block ----------------------------------------------------------------
+
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q4_0& b) {
+    p.d[part][row] = b.d;
+    put_file_nibbles(p.q[part], row, b.qs);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_iq4_nl& b) {
+    p.d[part][row] = b.d;
+    put_file_nibbles(p.q[part], row, b.qs);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_mxfp4& b) {
+    // 2^(e - 128) as bfloat16: below e = 2 it has no leading one
+    p.d[part][row] = static_cast<uint16_t>(b.e < 2 ? 0x20 << b.e : (b.e - 1) << 7);
+    put_file_nibbles(p.q[part], row, b.qs);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q4_1& b) {
+    p.d[part][row] = b.d;
+    p.m[part][row] = b.m;
+    put_file_nibbles(p.q[part], row, b.qs);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q5_0& b) {
+    p.d[part][row] = b.d;
+    put_file_nibbles(p.q[part], row, b.qs);
+    put_fifth_bits(p.high[part], row, b.qh);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q5_1& b) {
+    p.d[part][row] = b.d;
+    p.m[part][row] = b.m;
+    put_file_nibbles(p.q[part], row, b.qs);
+    put_fifth_bits(p.high[part], row, b.qh);
+}
+template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q8_0& b) {
+    p.d[part][row] = b.d;
+    for (uint32_t i = 0; i < 8; ++i) std::memcpy(p.q[part][i][row], b.qs + 4 * i, 4);
+}
+
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_q2_K& b) {
+    p.d[row] = b.d;
+    p.dmin[row] = b.dmin;
+    for (uint32_t s = 0; s < 16; ++s) p.scale[s][row] = b.scales[s];
+    for (uint32_t part = 0; part < 8; ++part) put_pairs(p.low2[part], row, b.qs + 32 * (part / 4), 2 * (part % 4));
+}
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_q3_K& b) {
+    p.d[row] = b.d;
+    for (int s = 0; s < 16; ++s) p.scale[s][row] = static_cast<int8_t>(scale_q3_K(b.scales, s) - 32);
+    for (uint32_t part = 0; part < 8; ++part) {
+        put_pairs(p.low2[part], row, b.qs + 32 * (part / 4), 2 * (part % 4));
+        put_bit(p.high[part], row, b.hmask, part);
     }
-};
+}
 
-template <> struct Format<DType::Q8_0> {
-    using Panel = PanelQ8_0;
-    using Block = block_q8_0;
-    template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
-        move<to_panel>(p.d[row], b.d);
-        for (uint32_t i = 0; i < 8; ++i) move4<to_panel>(p.q[i][row], b.qs + 4 * i);
+template <class P> void put_scales_k4(P& p, uint32_t row, const uint8_t (&scales)[12]) {
+    for (int part = 0; part < 8; ++part) {
+        int scale, min;
+        scale_min_k4(scales, part, scale, min);
+        p.scale[part][row] = static_cast<uint8_t>(scale);
+        p.min[part][row] = static_cast<uint8_t>(min);
     }
-};
-
-template <> struct Format<DType::Q4_K> {
-    using Panel = PanelQ4_K;
-    using Block = block_q4_K;
-    template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
-        move<to_panel>(p.d[row], b.d);
-        move<to_panel>(p.dmin[row], b.dmin);
-        if constexpr (to_panel) {
-            for (int part = 0; part < 8; ++part) {
-                int scale, min;
-                scale_min_k4(b.scales, part, scale, min);
-                p.scale[part][row] = static_cast<uint8_t>(scale);
-                p.min[part][row] = static_cast<uint8_t>(min);
-            }
-        } else {
-            for (uint32_t part = 0; part < 4; ++part) {
-                b.scales[part] = static_cast<uint8_t>(p.scale[part][row] | (p.scale[part + 4][row] >> 4) << 6);
-                b.scales[part + 4] = static_cast<uint8_t>(p.min[part][row] | (p.min[part + 4][row] >> 4) << 6);
-                b.scales[part + 8] = static_cast<uint8_t>((p.scale[part + 4][row] & 15) | (p.min[part + 4][row] & 15) << 4);
-            }
-        }
-        // The file pairs columns of neighbouring parts in a byte; the panel pairs the halves of one part.
-        for (uint32_t pair = 0; pair < 4; ++pair)
-            for (uint32_t j = 0; j < 16; ++j) {
-                uint8_t &a = b.qs[32 * pair + j], &c = b.qs[32 * pair + 16 + j];
-                uint8_t &low = p.q[2 * pair][j / 4][row][j % 4], &high = p.q[2 * pair + 1][j / 4][row][j % 4];
-                if constexpr (to_panel) {
-                    low = static_cast<uint8_t>((a & 15) | (c & 15) << 4);
-                    high = static_cast<uint8_t>(a >> 4 | (c & 0xf0));
-                } else {
-                    a = static_cast<uint8_t>((low & 15) | (high & 15) << 4);
-                    c = static_cast<uint8_t>(low >> 4 | (high & 0xf0));
-                }
-            }
+}
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_q4_K& b) {
+    p.d[row] = b.d;
+    p.dmin[row] = b.dmin;
+    put_scales_k4(p, row, b.scales);
+    for (uint32_t part = 0; part < 8; ++part) {
+        uint8_t v[32];
+        for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(b.qs[32 * (part / 2) + j] >> 4 * (part % 2));
+        put_nibbles(p.q[part], row, v);
     }
-};
-
-template <> struct Format<DType::Q6_K> {
-    using Panel = PanelQ6_K;
-    using Block = block_q6_K;
-    template <bool to_panel> static void lane(Panel& p, uint32_t row, Block& b) {
-        move<to_panel>(p.d[row], b.d);
-        for (uint32_t s = 0; s < 16; ++s) move<to_panel>(p.scale[s][row], b.scales[s]);
-        if constexpr (!to_panel) {
-            std::memset(b.ql, 0, sizeof b.ql);
-            std::memset(b.qh, 0, sizeof b.qh);
-        }
-        for (uint32_t column = 0; column < 256; ++column) {
-            const uint32_t part = column / 32, half = part / 4, quarter = part % 4, l = column % 32;
-            uint8_t& low = b.ql[64 * half + 32 * (quarter % 2) + l];
-            uint8_t& high = b.qh[32 * half + l];
-            const uint32_t low_shift = 4 * (quarter / 2), high_shift = 2 * quarter;
-            const uint32_t i = l / 4, j = l % 4;
-            uint8_t& panel_low = p.part[part].low[i % 4][row][j];
-            uint8_t& panel_high = p.part[part].high[i / 4][row][j];
-            const uint32_t panel_low_shift = 4 * (i / 4), panel_high_shift = 2 * (i % 4);
-            if constexpr (to_panel) {
-                panel_low = static_cast<uint8_t>(panel_low | (low >> low_shift & 15) << panel_low_shift);
-                panel_high = static_cast<uint8_t>(panel_high | (high >> high_shift & 3) << panel_high_shift);
-            } else {
-                low = static_cast<uint8_t>(low | (panel_low >> panel_low_shift & 15) << low_shift);
-                high = static_cast<uint8_t>(high | (panel_high >> panel_high_shift & 3) << high_shift);
-            }
-        }
+}
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_q5_K& b) {
+    p.d[row] = b.d;
+    p.dmin[row] = b.dmin;
+    put_scales_k4(p, row, b.scales);
+    for (uint32_t part = 0; part < 8; ++part) {
+        uint8_t v[32];
+        for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(b.qs[32 * (part / 2) + j] >> 4 * (part % 2));
+        put_nibbles(p.part[part].q, row, v);
+        put_bit(p.part[part].high, row, b.qh, part);
     }
-};
+}
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_q6_K& b) {
+    p.d[row] = b.d;
+    for (uint32_t s = 0; s < 16; ++s) p.scale[s][row] = b.scales[s];
+    for (uint32_t part = 0; part < 8; ++part) {
+        const uint32_t half = part / 4, quarter = part % 4;
+        uint8_t v[32];
+        for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(b.ql[64 * half + 32 * (quarter % 2) + j] >> 4 * (quarter / 2));
+        put_nibbles(p.part[part].q, row, v);
+        put_pairs(p.part[part].high2, row, b.qh + 32 * half, 2 * quarter);
+    }
+}
+template <class P> void put(P& p, uint32_t, uint32_t row, const block_iq4_xs& b) {
+    p.d[row] = b.d;
+    for (int part = 0; part < 8; ++part) {
+        p.scale[part][row] = static_cast<int8_t>(scale_iq4_xs(b, part) - 32);
+        put_file_nibbles(p.q[part], row, b.qs + 16 * part);
+    }
+}
 
-template <DType T> constexpr uint32_t block_columns = T == DType::Q4_K || T == DType::Q6_K ? 256 : 32;
+// ---- whole rows ------------------------------------------------------------------------------------------------------
 
-template <DType T>
-size_t panel_bytes(uint32_t n_cols) { return n_cols / block_columns<T> * sizeof(typename Format<T>::Panel); }
+// Blocks of the file in one panel block: K types fill it with one, the others with one for each part.
+template <class Panel, class Block> constexpr uint32_t file_blocks = sizeof(Block) < 64 ? Panel::parts : 1;
+template <class Panel, class Block> constexpr uint32_t block_columns = sizeof(Block) < 64 ? 32 : 256;
 
-template <DType T>
+template <uint32_t R, class Panel>
+size_t panel_bytes(uint32_t n_cols) { return (n_cols / 32 + Panel::parts - 1) / Panel::parts * sizeof(Panel); }
+
+template <uint32_t R, class Panel, class Block>
 void pack(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_cols, uint32_t first_panel, uint32_t n_panels, uint8_t* dst) {
-    using F = Format<T>;
-    const uint32_t n_blocks = n_cols / block_columns<T>;
-    auto* panel = reinterpret_cast<typename F::Panel*>(dst);
-    for (uint32_t i = 0; i < n_panels; ++i, panel += n_blocks) {
-        const uint32_t first_row = (first_panel + i) * panel_rows, n_lanes = std::min(panel_rows, n_rows - first_row);
-        const uint8_t* const source = rows + first_row * row_bytes;
-        for (uint32_t k = 0; k < n_blocks; ++k) {
-            panel[k] = {};
-            for (uint32_t lane = 0; lane < n_lanes; ++lane) {
-                typename F::Block block;
-                std::memcpy(&block, source + lane * row_bytes + k * sizeof block, sizeof block);
-                F::template lane<true>(panel[k], lane, block);
-            }
-        }
-    }
-}
-
-template <DType T>
-void unpack_row(const WeightView* weight, uint32_t row, float* values) {
-    using F = Format<T>;
-    auto* panel = reinterpret_cast<const typename F::Panel*>(weight->data + row / panel_rows * weight->panel_bytes);
-    for (uint32_t k = 0; k < weight->n_cols / block_columns<T>; ++k) {
-        typename F::Block block{};
-        F::template lane<false>(const_cast<typename F::Panel&>(panel[k]), row % panel_rows, block);
-        dequantize(T, &block, values + k * block_columns<T>, block_columns<T>);
-    }
-}
-
-template <class Element>
-size_t float_panel_bytes(uint32_t n_cols) { return size_t{n_cols} * panel_rows * sizeof(Element); }
-
-template <class Element>
-void float_pack(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_cols, uint32_t first_panel, uint32_t n_panels, uint8_t* dst) {
-    std::memset(dst, 0, n_panels * float_panel_bytes<Element>(n_cols));
+    constexpr uint32_t per_panel = file_blocks<Panel, Block>;
+    const uint32_t n_blocks = n_cols / block_columns<Panel, Block>;
+    auto* panel = reinterpret_cast<Panel*>(dst);
     for (uint32_t i = 0; i < n_panels; ++i) {
-        auto* panel = reinterpret_cast<Element*>(dst + i * float_panel_bytes<Element>(n_cols));
-        for (uint32_t lane = 0; lane < panel_rows && (first_panel + i) * panel_rows + lane < n_rows; ++lane) {
-            const auto* row = reinterpret_cast<const Element*>(rows + ((first_panel + i) * panel_rows + lane) * row_bytes);
-            for (uint32_t k = 0; k < n_cols; ++k) panel[k * panel_rows + lane] = row[k];
+        const uint32_t first_row = (first_panel + i) * R, n_lanes = std::min(R, n_rows - first_row);
+        const uint8_t* const source = rows + first_row * row_bytes;
+        for (uint32_t k = 0; k < n_blocks; k += per_panel, ++panel) {
+            const uint32_t n = std::min(per_panel, n_blocks - k);
+            if (n_lanes < R || n < per_panel) std::memset(static_cast<void*>(panel), 0, sizeof *panel);
+            for (uint32_t lane = 0; lane < n_lanes; ++lane)
+                for (uint32_t part = 0; part < n; ++part) {
+                    Block block;
+                    std::memcpy(&block, source + lane * row_bytes + (k + part) * sizeof block, sizeof block);
+                    put(*panel, part, lane, block);
+                }
         }
     }
 }
 
-template <DType T, class Element>
-void float_unpack_row(const WeightView* weight, uint32_t row, float* values) {
-    const auto* panel = reinterpret_cast<const Element*>(weight->data + row / panel_rows * weight->panel_bytes);
-    for (uint32_t k = 0; k < weight->n_cols; ++k) dequantize(T, panel + k * panel_rows + row % panel_rows, values + k, 1);
+template <uint32_t R, class Element>
+size_t float_panel_bytes(uint32_t n_cols) { return size_t{n_cols} * R * sizeof(Element); }
+
+template <uint32_t R, class Element>
+void float_pack(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_cols, uint32_t first_panel, uint32_t n_panels, uint8_t* dst) {
+    constexpr uint32_t columns_at_once = 64 / sizeof(Element);  // of a cache line of each row
+    for (uint32_t i = 0; i < n_panels; ++i) {
+        auto* const panel = reinterpret_cast<Element*>(dst + i * float_panel_bytes<R, Element>(n_cols));
+        const uint32_t first_row = (first_panel + i) * R, n_lanes = std::min(R, n_rows - first_row);
+        if (n_lanes < R) std::memset(panel, 0, float_panel_bytes<R, Element>(n_cols));
+        for (uint32_t first = 0; first < n_cols; first += columns_at_once)
+            for (uint32_t lane = 0; lane < n_lanes; ++lane) {
+                const auto* const row = reinterpret_cast<const Element*>(rows + (first_row + lane) * row_bytes);
+                for (uint32_t k = first; k < std::min(n_cols, first + columns_at_once); ++k) panel[size_t{k} * R + lane] = row[k];
+            }
+    }
 }
 
-template <DType T> constexpr PanelFormat quantized = {pack<T>, unpack_row<T>, panel_bytes<T>};
-template <DType T, class Element> constexpr PanelFormat floats = {float_pack<Element>, float_unpack_row<T, Element>, float_panel_bytes<Element>};
+template <uint32_t R, class Panel, class Block> constexpr PanelFormat quantized = {pack<R, Panel, Block>, panel_bytes<R, Panel>};
+template <uint32_t R, class Element> constexpr PanelFormat floats = {float_pack<R, Element>, float_panel_bytes<R, Element>};
 
 }  // namespace
 
+template <uint32_t R>
 const PanelFormat* panel_format(uint32_t type) {
     switch (static_cast<DType>(type)) {
-        case DType::Q4_0: return &quantized<DType::Q4_0>;
-        case DType::Q4_1: return &quantized<DType::Q4_1>;
-        case DType::Q8_0: return &quantized<DType::Q8_0>;
-        case DType::Q4_K: return &quantized<DType::Q4_K>;
-        case DType::Q6_K: return &quantized<DType::Q6_K>;
-        case DType::F32: return &floats<DType::F32, float>;
-        case DType::F16: return &floats<DType::F16, uint16_t>;
-        case DType::BF16: return &floats<DType::BF16, uint16_t>;
+        case DType::Q4_0: return &quantized<R, PanelNibbles<R>, block_q4_0>;
+        case DType::Q4_1: return &quantized<R, PanelQ4_1<R>, block_q4_1>;
+        case DType::Q5_0: return &quantized<R, PanelQ5_0<R>, block_q5_0>;
+        case DType::Q5_1: return &quantized<R, PanelQ5_1<R>, block_q5_1>;
+        case DType::Q8_0: return &quantized<R, PanelQ8_0<R>, block_q8_0>;
+        case DType::Q2_K: return &quantized<R, PanelQ2_K<R>, block_q2_K>;
+        case DType::Q3_K: return &quantized<R, PanelQ3_K<R>, block_q3_K>;
+        case DType::Q4_K: return &quantized<R, PanelQ4_K<R>, block_q4_K>;
+        case DType::Q5_K: return &quantized<R, PanelQ5_K<R>, block_q5_K>;
+        case DType::Q6_K: return &quantized<R, PanelQ6_K<R>, block_q6_K>;
+        case DType::IQ4_NL: return &quantized<R, PanelNibbles<R>, block_iq4_nl>;
+        case DType::IQ4_XS: return &quantized<R, PanelIQ4_XS<R>, block_iq4_xs>;
+        case DType::MXFP4: return &quantized<R, PanelNibbles<R>, block_mxfp4>;
+        case DType::F32: return &floats<R, float>;
+        case DType::F16: return &floats<R, uint16_t>;
+        case DType::BF16: return &floats<R, uint16_t>;
         default: return nullptr;
     }
 }
+
+template const PanelFormat* panel_format<8>(uint32_t type);
+template const PanelFormat* panel_format<16>(uint32_t type);
 
 }  // namespace ng::cpu

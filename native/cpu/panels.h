@@ -1,6 +1,7 @@
-// Panels: 8 rows of a weight matrix interleaved, so that a vector lane is a row and activations are broadcast. Within a block of 32 columns a
-// 32-byte vector holds 4 columns of 8 rows. Sizes are those of the file's blocks (Q4_K 3 % more: its scales are unpacked to bytes).
-// Plain structs only: ISA files include this header.
+// Panels: R rows of a weight matrix interleaved (R = 8 or 16, the 32-bit lanes of a vector), so that a lane is a row and activations are
+// broadcast. A vector holds 4 columns of R rows; a block of 32 columns is 8 of them: v[i] has columns 4 i ... 4 i + 3.
+// Bits are stored in planes: `q` the low four of v[i] and v[i + 4], `high` one bit, `low2` and `high2` two bits of every v[i].
+// Plain structs only: ISA files include this header. Sizes are those of the file's blocks, or up to 3 % more.
 #pragma once
 
 #include <stddef.h>
@@ -10,49 +11,107 @@
 
 namespace ng::cpu {
 
-constexpr uint32_t panel_rows = 8;
+template <uint32_t R> using Nibbles = uint8_t[4][R][4];  // [i][row][j]: column 4 i + j in the low nibble, 16 + 4 i + j in the high one
+template <uint32_t R> using Bits = uint8_t[R][4];        // bit i of [row][j]: column 4 i + j
+template <uint32_t R> using Pairs = uint8_t[2][R][4];    // bits 2 (i % 4) of [i / 4][row][j]: column 4 i + j
 
-struct PanelQ4_0 {
-    uint16_t d[8];
-    uint8_t q[4][8][4];  // [i][row][j]: column 4 i + j in the low nibble, 16 + 4 i + j in the high one
+// Types with blocks of 32: two blocks to a panel block, so that vectors stay aligned. d and m are float16 (MXFP4: bfloat16).
+template <uint32_t R> struct PanelNibbles {  // Q4_0, IQ4_NL, MXFP4
+    static constexpr uint32_t parts = 2;
+    uint16_t d[2][R];
+    Nibbles<R> q[2];
 };
 
-struct PanelQ4_1 {
-    uint16_t d[8];
-    uint16_t m[8];
-    uint8_t q[4][8][4];
+template <uint32_t R> struct PanelQ4_1 {
+    static constexpr uint32_t parts = 2;
+    uint16_t d[2][R];
+    uint16_t m[2][R];
+    Nibbles<R> q[2];
 };
 
-struct PanelQ8_0 {
-    uint16_t d[8];
-    int8_t q[8][8][4];   // [i][row][j]: column 4 i + j
+template <uint32_t R> struct PanelQ5_0 {
+    static constexpr uint32_t parts = 2;
+    uint16_t d[2][R];
+    Nibbles<R> q[2];
+    Bits<R> high[2];
 };
 
-struct PanelQ4_K {
-    uint16_t d[8];
-    uint16_t dmin[8];
-    uint8_t scale[8][8];  // [part][row], a part is 32 columns
-    uint8_t min[8][8];
-    uint8_t q[8][4][8][4];
+template <uint32_t R> struct PanelQ5_1 {
+    static constexpr uint32_t parts = 2;
+    uint16_t d[2][R];
+    uint16_t m[2][R];
+    Nibbles<R> q[2];
+    Bits<R> high[2];
 };
 
-struct PanelQ6_K {
-    uint16_t d[8];
-    int8_t scale[16][8];  // [16 columns][row]
+template <uint32_t R> struct PanelQ8_0 {
+    static constexpr uint32_t parts = 2;
+    uint16_t d[2][R];
+    uint8_t q[2][8][R][4];  // signed bytes as they are
+};
+
+// Types with blocks of 256: 8 parts of 32 columns, some with a scale for each half of a part.
+template <uint32_t R> struct PanelQ2_K {
+    static constexpr uint32_t parts = 8;
+    uint16_t d[R];
+    uint16_t dmin[R];
+    uint8_t scale[16][R];  // low nibble scale, high nibble minimum
+    Pairs<R> low2[8];
+};
+
+template <uint32_t R> struct PanelQ3_K {
+    static constexpr uint32_t parts = 8;
+    alignas(4 * R) uint16_t d[R];
+    alignas(4 * R) int8_t scale[16][R];
+    Pairs<R> low2[8];
+    Bits<R> high[8];
+};
+
+template <uint32_t R> struct PanelQ4_K {
+    static constexpr uint32_t parts = 8;
+    uint16_t d[R];
+    uint16_t dmin[R];
+    uint8_t scale[8][R];
+    uint8_t min[8][R];
+    Nibbles<R> q[8];
+};
+
+template <uint32_t R> struct PanelQ5_K {
+    static constexpr uint32_t parts = 8;
+    uint16_t d[R];
+    uint16_t dmin[R];
+    uint8_t scale[8][R];
+    uint8_t min[8][R];
     struct {
-        uint8_t low[4][8][4];   // as in Q4_0
-        uint8_t high[2][8][4];  // bits 2 (i % 4) of [i / 4]: the high bits of columns 4 i + j
+        Nibbles<R> q;
+        Bits<R> high;
     } part[8];
 };
 
-// Float types: [column][8 rows].
+template <uint32_t R> struct PanelQ6_K {
+    static constexpr uint32_t parts = 8;
+    alignas(4 * R) uint16_t d[R];
+    alignas(4 * R) int8_t scale[16][R];
+    struct {
+        Nibbles<R> q;
+        Pairs<R> high2;
+    } part[8];
+};
 
-// How a type is packed and read back; null for a type without panels.
+template <uint32_t R> struct PanelIQ4_XS {
+    static constexpr uint32_t parts = 8;
+    alignas(4 * R) uint16_t d[R];
+    alignas(4 * R) int8_t scale[8][R];
+    Nibbles<R> q[8];
+};
+
+// Float types: [column][R rows].
+
+// How a type is packed; null for a type without panels.
 struct PanelFormat {
     PackFn pack;
-    UnpackRowFn unpack_row;
     size_t (*panel_bytes)(uint32_t n_cols);
 };
-const PanelFormat* panel_format(uint32_t type);
+template <uint32_t R> const PanelFormat* panel_format(uint32_t type);  // R: 4, 8, 16
 
 }  // namespace ng::cpu

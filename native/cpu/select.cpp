@@ -19,6 +19,9 @@ struct Isa {
 auto isas() {
     return std::to_array<Isa>({
 #if defined(__x86_64__) || defined(_M_X64)
+        {&avx512vnni_kernels(), features().avx512 && features().avx512_vnni},
+        {&avx512_kernels(), features().avx512},
+        {&avxvnni_kernels(), features().avx2_fma_f16c && features().avx_vnni},
         {&avx2_kernels(), features().avx2_fma_f16c},
 #endif
         {&scalar_kernels(), true},

@@ -49,6 +49,7 @@ std::unique_ptr<backend::Weight> CpuDevice::make_weight(const backend::TensorVie
     auto weight = std::make_unique<CpuWeight>();
     weight->n_rows = view.n_rows;
     weight->n_cols = view.n_cols;
+    weight->source = view;
     weight->kernel = plan.kernel;
     weight->act = plan.act;
     weight->view = {reinterpret_cast<const uint8_t*>(view.data), view.n_rows, view.n_cols, plan.panel_bytes};

@@ -1,6 +1,6 @@
 // Attention with AVX2: each page of keys and values becomes float once and serves all rows and heads of the job; a lane is a position for the
 // scores and an output for the sums. The specification is scalar/scalar.cpp.
-#include "cpu/avx2/avx2.h"
+#include "cpu/simd/simd.h"
 
 #include <immintrin.h>
 

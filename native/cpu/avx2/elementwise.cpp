@@ -1,5 +1,5 @@
 // Quantization of activations and activation functions with AVX2; the specification is scalar/scalar.cpp.
-#include "cpu/avx2/avx2.h"
+#include "cpu/simd/simd.h"
 
 #include <immintrin.h>
 
@@ -28,6 +28,20 @@ int32_t sum(__m256i v) {
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
     return _mm_cvtsi128_si32(s);
 }
+
+// Sums of the first and of the last 16, as ActBlock has them.
+int32_t two_sums(const __m256i (&n)[4]) {
+    const uint32_t first = static_cast<uint32_t>(sum(_mm256_add_epi32(n[0], n[1]))), second = static_cast<uint32_t>(sum(_mm256_add_epi32(n[2], n[3])));
+    return static_cast<int32_t>((first & 0xffffu) | second << 16);
+}
+
+// Packing works within 128-bit halves: puts the groups of four back in order.
+__m256i pack_bytes(const __m256i (&n)[4]) {
+    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+void store_bytes(int8_t* q, __m256i bytes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes); }
 
 void poison(ActBlock& block) {
     const float nan = __builtin_nanf("");
@@ -66,37 +80,44 @@ void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* bloc
         __m256i n[4];
         for (int i = 0; i < 4; ++i)
             n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(v[i], _mm256_set1_ps(block.m)), _mm256_set1_ps(inverse)));
-        const int32_t first = sum(_mm256_add_epi32(n[0], n[1])), second = sum(_mm256_add_epi32(n[2], n[3]));
-        // Packing works within 128-bit halves: put the groups of four back in order.
-        const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-        block.sum = static_cast<int32_t>((static_cast<uint32_t>(first) & 0xffffu) | static_cast<uint32_t>(second) << 16);
-        block.s = __builtin_fmaf(block.m, 32.0f, block.d * static_cast<float>(first + second));
+        store_bytes(q, pack_bytes(n));
+        block.sum = two_sums(n);
+        const int32_t sum_of_all = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
+        block.s = __builtin_fmaf(block.m, 32.0f, block.d * static_cast<float>(sum_of_all));
     }
 }
 
-void avx2_quantize_a16(const float* x, uint32_t n_cols, int16_t* q, ActBlock* blocks) {
-    for (uint32_t k = 0; k < n_cols / act_block; ++k, x += act_block, q += act_block) {
-        ActBlock& block = blocks[k];
+void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
+    const uint32_t n_blocks = n_cols / act_block;
+    for (uint32_t k = 0; k < n_blocks; ++k, x += act_block, q += act_block) {
+        ActBlock &first = blocks[k], &second = blocks[n_blocks + k];
         __m256 v[4];
         for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 8 * i);
         if (!finite(v)) {
-            poison(block);
-            for (int i = 0; i < 2; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(q) + i, _mm256_setzero_si256());
+            poison(first);
+            poison(second);
+            store_bytes(q, _mm256_setzero_si256());
+            store_bytes(q + n_cols, _mm256_setzero_si256());
             continue;
         }
         const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
         __m256 largest = _mm256_setzero_ps();
         for (const __m256& part : v) largest = _mm256_max_ps(largest, _mm256_and_ps(part, magnitude));
-        block.d = highest(largest) / 8191.0f;
-        block.m = 0;
-        const float inverse = block.d >= smallest_scale ? 1.0f / block.d : 0.0f;
-        __m256i n[4];
-        for (int i = 0; i < 4; ++i) n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
-        for (int i = 0; i < 2; ++i)
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(q) + i, _mm256_permute4x64_epi64(_mm256_packs_epi32(n[2 * i], n[2 * i + 1]), 0xd8));
-        block.sum = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
-        block.s = block.d * static_cast<float>(block.sum);
+        const float d = highest(largest) / 8191.0f, inverse = d >= smallest_scale ? 1.0f / d : 0.0f;
+        __m256i n[4], high[4], low[4];
+        for (int i = 0; i < 4; ++i) {
+            n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+            high[i] = _mm256_srai_epi32(n[i], 7);
+            low[i] = _mm256_and_si256(n[i], _mm256_set1_epi32(127));
+        }
+        store_bytes(q, pack_bytes(high));
+        store_bytes(q + n_cols, pack_bytes(low));
+        const int32_t sum_of_all = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
+        first.d = second.d = d;
+        first.m = second.m = 0;
+        first.s = second.s = d * static_cast<float>(sum_of_all);
+        first.sum = two_sums(high);
+        second.sum = two_sums(low);
     }
 }
 

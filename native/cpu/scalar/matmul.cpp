@@ -9,7 +9,6 @@
 
 #include "cpu/kernels.h"
 #include "tensor/blocks.h"
-#include "tensor/dequantize.h"
 #include "tensor/dtype.h"
 #include "tensor/half.h"
 
@@ -209,21 +208,18 @@ template <> struct Type<DType::MXFP4> {
     }
 };
 
-template <class Q>
-void dot(const Block32& w, const Q* q, int32_t& sum, int32_t& sum_q0, int32_t& sum_q1) {
-    sum = sum_q0 = sum_q1 = 0;
-    for (int j = 0; j < 16; ++j) {
-        sum += w.i[j] * q[j] + w.i[j + 16] * q[j + 16];
-        sum_q0 += q[j];
-        sum_q1 += q[j + 16];
-    }
+// Activation j of a row's block, of one plane or of two.
+template <int planes>
+int32_t activation(const int8_t* q, uint32_t n_cols, uint32_t j) {
+    if constexpr (planes == 1) return q[j];
+    else return 128 * q[j] + q[n_cols + j];
 }
 
-template <DType T, class Q>
+template <DType T, int planes>
 void matmul(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, const ActView* x, uint32_t first_row, uint32_t n_rows,
             float* out, size_t stride, void*) {
     using Block = typename Type<T>::Block;
-    const uint32_t n_blocks = weight->n_cols / act_block;
+    const uint32_t n_cols = weight->n_cols, n_blocks = n_cols / act_block;
     for (uint32_t panel = 0; panel < n_panels; ++panel) {
         const auto* row = reinterpret_cast<const Block*>(weight->data + (first_panel + panel) * weight->panel_bytes);
         for (uint32_t t = 0; t < n_rows; ++t) out[t * stride + panel] = 0;
@@ -233,15 +229,18 @@ void matmul(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, c
             int32_t sum_i = 0;
             for (const int32_t i : w.i) sum_i += i;
             for (uint32_t t = 0; t < n_rows; ++t) {
-                const size_t at = size_t{first_row} + t;
-                const Q* q = static_cast<const Q*>(x->values) + at * x->n_cols + k * act_block;
+                const size_t at = (size_t{first_row} + t) * planes;
+                const int8_t* q = static_cast<const int8_t*>(x->values) + at * n_cols + k * act_block;
                 const ActBlock& a = x->blocks[at * n_blocks + k];
-                int32_t sum, q0, q1;
-                dot(w, q, sum, q0, q1);
+                int32_t sum = 0, sum_q[2] = {0, 0};
+                for (uint32_t j = 0; j < act_block; ++j) {
+                    sum += w.i[j] * activation<planes>(q, n_cols, j);
+                    sum_q[j / 16] += activation<planes>(q, n_cols, j);
+                }
                 float& acc = out[t * stride + panel];
                 acc = std::fmaf(w.dw, std::fmaf(a.m, static_cast<float>(sum_i), a.d * static_cast<float>(sum)), acc);
                 if constexpr (Type<T>::has_min) {
-                    const int32_t min_q = w.min0 * q0 + w.min1 * q1;
+                    const int32_t min_q = w.min0 * sum_q[0] + w.min1 * sum_q[1];
                     acc = std::fmaf(w.mw, std::fmaf(a.m, static_cast<float>(16 * (w.min0 + w.min1)), a.d * static_cast<float>(min_q)), acc);
                 }
             }
@@ -278,16 +277,11 @@ size_t row_bytes(uint32_t n_cols) {
 }
 
 template <DType T>
-void unpack_row(const WeightView* weight, uint32_t row, float* values) {
-    dequantize(T, weight->data + row * weight->panel_bytes, values, weight->n_cols);
-}
-
+constexpr MatmulKernel a8 = {matmul<T, 1>, matmul<T, 1>, nullptr, 1, row_bytes<T>};
 template <DType T>
-constexpr MatmulKernel a8 = {matmul<T, int8_t>, matmul<T, int8_t>, nullptr, unpack_row<T>, 1, row_bytes<T>};
+constexpr MatmulKernel a16 = {matmul<T, 2>, matmul<T, 2>, nullptr, 1, row_bytes<T>};
 template <DType T>
-constexpr MatmulKernel a16 = {matmul<T, int16_t>, matmul<T, int16_t>, nullptr, unpack_row<T>, 1, row_bytes<T>};
-template <DType T>
-constexpr MatmulKernel f32 = {matmul_float<T>, matmul_float<T>, nullptr, unpack_row<T>, 1, row_bytes<T>};
+constexpr MatmulKernel f32 = {matmul_float<T>, matmul_float<T>, nullptr, 1, row_bytes<T>};
 
 }  // namespace
 

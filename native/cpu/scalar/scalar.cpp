@@ -22,6 +22,10 @@ bool all_finite(const float* x, uint32_t n) {
 // A block with a NaN or an infinity makes every output it meets NaN: never a plausible number.
 void poison(ActBlock& block) { block = {__builtin_nanf(""), __builtin_nanf(""), __builtin_nanf(""), 0}; }
 
+int32_t two_sums(const int32_t (&sums)[2]) {
+    return static_cast<int32_t>((static_cast<uint32_t>(sums[0]) & 0xffffu) | static_cast<uint32_t>(sums[1]) << 16);
+}
+
 void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
     for (uint32_t k = 0; k < n_cols / act_block; ++k, x += act_block, q += act_block) {
         ActBlock& block = blocks[k];
@@ -45,30 +49,37 @@ void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
             q[i] = static_cast<int8_t>(std::nearbyintf((x[i] - block.m) * inverse));
             sums[i / 16] += q[i];
         }
-        block.sum = static_cast<int32_t>((static_cast<uint32_t>(sums[0]) & 0xffffu) | static_cast<uint32_t>(sums[1]) << 16);
+        block.sum = two_sums(sums);
         block.s = std::fmaf(block.m, 32.0f, block.d * static_cast<float>(sums[0] + sums[1]));
     }
 }
 
-void quantize_a16(const float* x, uint32_t n_cols, int16_t* q, ActBlock* blocks) {
-    for (uint32_t k = 0; k < n_cols / act_block; ++k, x += act_block, q += act_block) {
-        ActBlock& block = blocks[k];
+void quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
+    const uint32_t n_blocks = n_cols / act_block;
+    for (uint32_t k = 0; k < n_blocks; ++k, x += act_block, q += act_block) {
+        ActBlock &first = blocks[k], &second = blocks[n_blocks + k];
         if (!all_finite(x, act_block)) {
-            poison(block);
-            std::memset(q, 0, act_block * sizeof *q);
+            poison(first);
+            poison(second);
+            std::memset(q, 0, act_block);
+            std::memset(q + n_cols, 0, act_block);
             continue;
         }
         float largest = 0;
         for (uint32_t i = 0; i < act_block; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
-        block.d = largest / 8191.0f;
-        block.m = 0;
-        const float inverse = block.d >= smallest_scale ? 1.0f / block.d : 0.0f;
-        block.sum = 0;
+        const float d = largest / 8191.0f, inverse = d >= smallest_scale ? 1.0f / d : 0.0f;
+        int32_t sum = 0, sums0[2] = {0, 0}, sums1[2] = {0, 0};
         for (uint32_t i = 0; i < act_block; ++i) {
-            q[i] = static_cast<int16_t>(std::nearbyintf(x[i] * inverse));
-            block.sum += q[i];
+            const auto value = static_cast<int32_t>(std::nearbyintf(x[i] * inverse));
+            q[i] = static_cast<int8_t>(value >> 7);
+            q[n_cols + i] = static_cast<int8_t>(value & 127);
+            sum += value;
+            sums0[i / 16] += q[i];
+            sums1[i / 16] += q[n_cols + i];
         }
-        block.s = block.d * static_cast<float>(block.sum);
+        const float s = d * static_cast<float>(sum);
+        first = {d, 0, s, two_sums(sums0)};
+        second = {d, 0, s, two_sums(sums1)};
     }
 }
 

@@ -1,0 +1,31 @@
+// What files of instruction sets give tables.cpp, which is compiled without their flags.
+#pragma once
+
+#include "cpu/kernels.h"
+
+namespace ng::cpu {
+
+struct SimdMatmul {
+    uint32_t type;      // ggml's number
+    MatmulFn few;       // A8 or float activations
+    MatmulFn many;
+    MatmulFn few_a16;   // null for float types
+    MatmulFn many_a16;
+};
+constexpr uint32_t n_simd_matmuls = 16;
+
+// n_simd_matmuls each
+const SimdMatmul* avx2_matmuls();
+const SimdMatmul* avxvnni_matmuls();
+const SimdMatmul* avx512_matmuls();
+const SimdMatmul* avx512vnni_matmuls();
+
+void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
+void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
+void avx2_to_f16(const float* x, uint16_t* out, size_t n);
+void avx2_attention(const AttentionJob* job);
+void avx2_silu_mul(const float* gate, const float* up, float* out, size_t n);
+void avx2_gelu_tanh(float* x, size_t n);
+void avx2_gelu_tanh_mul(const float* gate, const float* up, float* out, size_t n);
+
+}  // namespace ng::cpu

@@ -1,0 +1,61 @@
+// The kernel tables of x86-64's instruction sets.
+#include "cpu/panels.h"
+#include "cpu/simd/simd.h"
+
+namespace ng::cpu {
+namespace {
+
+struct Table {
+    MatmulKernel matmul[2][n_simd_matmuls];  // A8 or float activations; A16
+    Kernels kernels{};
+};
+
+template <uint32_t R>
+Table& fill(Table& table, const char* name, const SimdMatmul* matmuls) {
+    Kernels& k = table.kernels;
+    k.name = name;
+    for (uint32_t i = 0; i < n_simd_matmuls; ++i) {
+        const SimdMatmul& from = matmuls[i];
+        const PanelFormat& format = *panel_format<R>(from.type);
+        table.matmul[0][i] = {from.few, from.many, format.pack, R, format.panel_bytes};
+        table.matmul[1][i] = {from.few_a16, from.many_a16, format.pack, R, format.panel_bytes};
+        k.matmul[from.type] = &table.matmul[0][i];
+        if (from.few_a16) k.matmul_a16[from.type] = &table.matmul[1][i];
+    }
+    k.quantize_a8 = avx2_quantize_a8;
+    k.quantize_a16 = avx2_quantize_a16;
+    k.to_f16 = avx2_to_f16;
+    k.attention = avx2_attention;
+    k.silu_mul = avx2_silu_mul;
+    k.gelu_tanh = avx2_gelu_tanh;
+    k.gelu_tanh_mul = avx2_gelu_tanh_mul;
+    return table;
+}
+
+}  // namespace
+
+const Kernels& avx2_kernels() {
+    static Table table;
+    static const Table& filled = fill<8>(table, "avx2", avx2_matmuls());
+    return filled.kernels;
+}
+
+const Kernels& avxvnni_kernels() {
+    static Table table;
+    static const Table& filled = fill<8>(table, "avxvnni", avxvnni_matmuls());
+    return filled.kernels;
+}
+
+const Kernels& avx512_kernels() {
+    static Table table;
+    static const Table& filled = fill<16>(table, "avx512", avx512_matmuls());
+    return filled.kernels;
+}
+
+const Kernels& avx512vnni_kernels() {
+    static Table table;
+    static const Table& filled = fill<16>(table, "avx512vnni", avx512vnni_matmuls());
+    return filled.kernels;
+}
+
+}  // namespace ng::cpu
