@@ -1,9 +1,8 @@
 // Quantization of activations and activation functions with AVX2; the specification is scalar/scalar.cpp.
+#include "cpu/simd/vector256.h"
+
+#include "cpu/simd/math.h"
 #include "cpu/simd/simd.h"
-
-#include <immintrin.h>
-
-#include "cpu/avx2/vector_math.h"
 
 namespace ng::cpu {
 namespace {
@@ -55,7 +54,7 @@ void map(const float* a, const float* b, float* out, size_t n, Vector&& vector) 
     size_t i = 0;
     for (; i + 8 <= n; i += 8) _mm256_storeu_ps(out + i, vector(_mm256_loadu_ps(a + i), b ? _mm256_loadu_ps(b + i) : _mm256_setzero_ps()));
     if (i == n) return;
-    const __m256i rest = first_lanes(n - i);
+    const __m256i rest = _mm256_castps_si256(first_lanes(static_cast<uint32_t>(n - i)));
     _mm256_maskstore_ps(out + i, rest, vector(_mm256_maskload_ps(a + i, rest), b ? _mm256_maskload_ps(b + i, rest) : _mm256_setzero_ps()));
 }
 
@@ -129,15 +128,15 @@ void avx2_to_f16(const float* x, uint16_t* out, size_t n) {
 }
 
 void avx2_silu_mul(const float* gate, const float* up, float* out, size_t n) {
-    map(gate, up, out, n, [](__m256 a, __m256 b) { return _mm256_mul_ps(silu8(a), b); });
+    map(gate, up, out, n, [](__m256 a, __m256 b) { return _mm256_mul_ps(silu(a), b); });
 }
 
 void avx2_gelu_tanh(float* x, size_t n) {
-    map(x, nullptr, x, n, [](__m256 a, __m256) { return gelu8(a); });
+    map(x, nullptr, x, n, [](__m256 a, __m256) { return gelu(a); });
 }
 
 void avx2_gelu_tanh_mul(const float* gate, const float* up, float* out, size_t n) {
-    map(gate, up, out, n, [](__m256 a, __m256 b) { return _mm256_mul_ps(gelu8(a), b); });
+    map(gate, up, out, n, [](__m256 a, __m256 b) { return _mm256_mul_ps(gelu(a), b); });
 }
 
 }  // namespace ng::cpu

@@ -24,6 +24,7 @@ void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* bloc
 void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
 void avx2_to_f16(const float* x, uint16_t* out, size_t n);
 void avx2_attention(const AttentionJob* job);
+void avx512_attention(const AttentionJob* job);
 void avx2_silu_mul(const float* gate, const float* up, float* out, size_t n);
 void avx2_gelu_tanh(float* x, size_t n);
 void avx2_gelu_tanh_mul(const float* gate, const float* up, float* out, size_t n);

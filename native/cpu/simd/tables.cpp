@@ -25,7 +25,7 @@ Table& fill(Table& table, const char* name, const SimdMatmul* matmuls) {
     k.quantize_a8 = avx2_quantize_a8;
     k.quantize_a16 = avx2_quantize_a16;
     k.to_f16 = avx2_to_f16;
-    k.attention = avx2_attention;
+    k.attention = R == 16 ? avx512_attention : avx2_attention;
     k.silu_mul = avx2_silu_mul;
     k.gelu_tanh = avx2_gelu_tanh;
     k.gelu_tanh_mul = avx2_gelu_tanh_mul;
