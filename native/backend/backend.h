@@ -51,6 +51,8 @@ struct Product {
     bool add = false;
 };
 
+constexpr size_t most_products = 4;  // of one call
+
 // Cosine and sine of every (row of the batch, pair of dimensions); made once per step.
 struct RopeTable {
     Buffer cos_sin;           // [n_rows, n_dims]: cos of pair i at 2i, sin at 2i + 1
@@ -93,7 +95,7 @@ public:
     virtual void select_columns(Buffer x, uint32_t first, Buffer out) = 0;
     virtual void rms_norm(Buffer x, const Weight& weight, float epsilon, Buffer out) = 0;
     virtual void layer_norm(Buffer x, const Weight& weight, const Weight* bias, float epsilon, Buffer out) = 0;
-    // All products of the same input: its quantization is shared.
+    // Up to most_products products of the same input: its quantization is shared.
     virtual void matmul(Buffer x, std::span<const Product> products) = 0;
     // angle of (row, pair) = positions[row] * frequencies[pair]; both factors of the table are multiplied by `magnitude`.
     virtual RopeTable rope_table(std::span<const int32_t> positions, std::span<const double> frequencies, double magnitude, bool interleaved) = 0;
@@ -113,6 +115,7 @@ struct StepLimits {
     uint32_t max_cols;       // widest input of a matrix product
     uint32_t max_head_dim;   // of keys and values
     uint32_t max_group;      // query heads per KV head
+    uint32_t max_pages;      // KV pages of a sequence
     size_t buffer_bytes;     // sum of the buffers of a forward pass
 };
 

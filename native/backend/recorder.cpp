@@ -1,6 +1,8 @@
 // See recorder.h. A line is the operation's name and the shapes it works on, "rms_norm 4x64".
 #include "backend/recorder.h"
 
+#include "base/error.h"
+
 namespace ng::backend {
 namespace {
 
@@ -21,6 +23,8 @@ void Recorder::rms_norm(Buffer x, const Weight&, float, Buffer) { operations_.pu
 void Recorder::layer_norm(Buffer x, const Weight&, const Weight*, float, Buffer) { operations_.push_back("layer_norm" + shape(x)); }
 
 void Recorder::matmul(Buffer x, std::span<const Product> products) {
+    // Every context plans its memory with a recorder, so a forward pass that asks too much is found before its first step.
+    if (products.size() > most_products) fail(Status::Internal, "%zu products in one group; at most %zu", products.size(), most_products);
     std::string line = "matmul" + shape(x) + " ->";
     for (const Product& product : products)
         line += " " + std::to_string(product.out.n_cols) + (product.bias ? "+bias" : "") + (product.add ? "+add" : "");

@@ -1,4 +1,5 @@
-// Attention of a step: new keys and values go to their pages first, then every (sequence, KV head, group of rows) is one unit of work.
+// Attention of a step: new keys and values go to their pages first, then every (sequence, KV head, some rows, some of their query heads) is one
+// unit of work. Rows and heads do not meet in any sum, so how they are cut changes no bit.
 #include <algorithm>
 #include <cstring>
 
@@ -9,7 +10,9 @@ namespace {
 
 static_assert(page_tokens == backend::kv_page_tokens, "kernels.h stands alone, so it repeats the number");
 
-constexpr size_t max_unit_macs = 24 << 20;  // under 5 ms with vectors
+// A unit is never left halfway, so its multiply-adds bound how long a cancel waits: a few ms. The least is one query head of one row.
+constexpr size_t max_unit_macs = 24 << 20;
+constexpr size_t max_unit_macs_scalar = 1 << 20;
 
 // One head's key and value into slot of its pages.
 template <class T>
@@ -52,55 +55,69 @@ void CpuOps::attention(const backend::Attention& a, const backend::KvStep& kv, b
                        backend::Buffer out) {
     write_kv(a, kv, k, v);
 
-    // A sequence's share: its page pointers for this layer, its rows, and how many rows a unit takes.
+    // A sequence's share: its page pointers for this layer, its rows, and how they are cut into units.
     struct Share {
         size_t pages, rows;
-        uint32_t n_pages, n_rows, unit_rows, n_units;
+        uint32_t n_pages, n_rows;
+        uint32_t unit_rows, unit_heads;  // of a group's query heads
+        uint32_t head_units, n_units;
     };
-    constexpr size_t shares_at_once = 64;
     const uint32_t group = a.n_head / a.n_head_kv;
-    for (size_t first = 0; first < kv.sequences.size(); first += shares_at_once) {
-        Share shares[shares_at_once];
-        const size_t n_shares = std::min(shares_at_once, kv.sequences.size() - first);
-        page_pointers_.clear();
-        rows_.clear();
+    const size_t unit_macs = kernels_.attention == scalar_kernels().attention ? max_unit_macs_scalar : max_unit_macs;
+    for (size_t first = 0; first < kv.sequences.size(); first += attention_sequences) {
+        Share shares[attention_sequences];
+        const size_t n_shares = std::min(attention_sequences, kv.sequences.size() - first);
+        size_t n_pointers = 0, n_rows = 0;
         uint32_t n_units = 0;
         for (size_t i = 0; i < n_shares; ++i) {
             const backend::KvSequence& sequence = kv.sequences[first + i];
             Share& share = shares[i];
-            share = {page_pointers_.size(), rows_.size(), 0, static_cast<uint32_t>(sequence.rows.size()), 0, 0};
+            share = {n_pointers, n_rows, 0, static_cast<uint32_t>(sequence.rows.size()), 0, 0, 0, 0};
             const uint32_t length = sequence.first_position + share.n_rows;
             share.n_pages = (length + page_tokens - 1) / page_tokens;
-            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_.push_back(static_cast<const uint8_t*>(sequence.pages[p]) + kv.k_offsets[a.layer]);
-            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_.push_back(static_cast<const uint8_t*>(sequence.pages[p]) + kv.v_offsets[a.layer]);
-            for (uint32_t r = 0; r < share.n_rows; ++r) rows_.push_back({row_of(q, sequence.rows[r]), row_of(out, sequence.rows[r]), sequence.first_position + r});
-            const size_t row_macs = size_t{group} * length * (a.d_k + a.d_v);
-            share.unit_rows = static_cast<uint32_t>(std::clamp<size_t>(max_unit_macs / row_macs, 1, attention_rows));
-            share.n_units = (share.n_rows + share.unit_rows - 1) / share.unit_rows * a.n_head_kv;
+            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_[n_pointers++] = static_cast<const uint8_t*>(sequence.pages[p]) + kv.k_offsets[a.layer];
+            for (uint32_t p = 0; p < share.n_pages; ++p) page_pointers_[n_pointers++] = static_cast<const uint8_t*>(sequence.pages[p]) + kv.v_offsets[a.layer];
+            for (uint32_t r = 0; r < share.n_rows; ++r) rows_[n_rows++] = {row_of(q, sequence.rows[r]), row_of(out, sequence.rows[r]), sequence.first_position + r};
+            const size_t head_macs = size_t{length} * (a.d_k + a.d_v);
+            share.unit_heads = static_cast<uint32_t>(std::clamp<size_t>(unit_macs / head_macs, 1, group));
+            share.unit_rows = static_cast<uint32_t>(std::clamp<size_t>(unit_macs / (head_macs * group), 1, attention_rows));
+            share.head_units = (group + share.unit_heads - 1) / share.unit_heads;
+            share.n_units = (share.n_rows + share.unit_rows - 1) / share.unit_rows * a.n_head_kv * share.head_units;
             n_units += share.n_units;
         }
         const auto run = [&](uint32_t unit, uint32_t thread) {
             const Share* share = shares;
             while (unit >= share->n_units) unit -= share++->n_units;
+            const uint32_t first_head = unit % share->head_units * share->unit_heads;
+            unit /= share->head_units;
+            const uint32_t head_kv = unit % a.n_head_kv, first_row = unit / a.n_head_kv * share->unit_rows;
+
             AttentionJob job{};
-            job.k_pages = page_pointers_.data() + share->pages;
+            job.k_pages = page_pointers_ + share->pages;
             job.v_pages = job.k_pages + share->n_pages;
             job.f16 = kv.f16;
-            job.n_head = a.n_head;
-            job.n_head_kv = a.n_head_kv;
             job.d_k = a.d_k;
             job.d_v = a.d_v;
             job.scale = a.scale;
-            job.head_kv = unit % a.n_head_kv;
-            const uint32_t first_row = unit / a.n_head_kv * share->unit_rows;
-            job.rows = rows_.data() + share->rows + first_row;
+            job.head_kv = head_kv;
+            // To the kernel this unit's heads are the whole group: where group g begins in its count, ours begin in q and out.
+            const uint32_t n_heads = std::min(share->unit_heads, group - first_head);
+            job.n_head = n_heads * a.n_head_kv;
+            job.n_head_kv = a.n_head_kv;
+            const size_t shift = size_t{head_kv} * (group - n_heads) + first_head;
+            AttentionRow rows[attention_rows];
+            job.rows = rows;
             job.n_rows = std::min(share->unit_rows, share->n_rows - first_row);
+            for (uint32_t r = 0; r < job.n_rows; ++r) {
+                const AttentionRow& row = rows_[share->rows + first_row + r];
+                rows[r] = {row.q + shift * a.d_k, row.out + shift * a.d_v, row.position};
+            }
             job.scratch = scratch_ + thread * scratch_stride_;
             kernels_.attention(&job);
         };
         // A short context's few heads are done sooner than handed out.
         size_t macs = 0;
-        for (const AttentionRow& row : rows_) macs += size_t{a.n_head} * (row.position + 1) * (a.d_k + a.d_v);
+        for (size_t r = 0; r < n_rows; ++r) macs += size_t{a.n_head} * (rows_[r].position + 1) * (a.d_k + a.d_v);
         if (macs < (64 << 10))
             for (uint32_t unit = 0; unit < n_units; ++unit) run(unit, 0);
         else team_->for_each(n_units, run);

@@ -69,6 +69,7 @@ public:
 
     void begin_step(Team& team);
     const Counters& counters() const { return counters_; }
+    size_t allocated_bytes() const { return memory_.size(); }
 
     backend::Buffer buffer(uint32_t n_rows, uint32_t n_cols) override;
     void get_rows(const backend::Weight& table, std::span<const int32_t> index, backend::Buffer out) override;
@@ -93,21 +94,25 @@ private:
         ActBlock* blocks;
     };
 
+    static constexpr size_t attention_sequences = 64;
+    static size_t page_pointers_bytes(const backend::StepLimits& limits);
+
     template <class Body> void for_rows(uint32_t n_rows, size_t floats_per_row, Body&& body);
     ActView activations(backend::Buffer x, ActFormat format);
     void write_kv(const backend::Attention& attention, const backend::KvStep& kv, backend::Buffer k, backend::Buffer v);
 
     const Kernels& kernels_;
     backend::StepLimits limits_;
-    AlignedBuffer memory_;  // the buffers of a step, then quantized activations, then each thread's scratch
+    AlignedBuffer memory_;  // the buffers of a step, then quantized activations, attention's tables, each thread's scratch
     size_t used_ = 0;       // bytes of buffers handed out
     Quantized a8_{}, a16_{};
     uint8_t* scratch_;      // [n_threads][scratch_stride_]
     size_t scratch_stride_;
     Team* team_ = nullptr;
     Counters counters_;
-    std::vector<const void*> page_pointers_;  // of the sequences of a step, one layer: K pages, then V pages
-    std::vector<AttentionRow> rows_;
+    // Attention's tables, of up to attention_sequences sequences at a time.
+    const void** page_pointers_;  // one layer's K pages of a sequence, then its V pages, then the next sequence's
+    AttentionRow* rows_;          // [n_rows]
 };
 
 }  // namespace ng::cpu

@@ -53,13 +53,19 @@ CpuOps::CpuOps(const Kernels& kernels, const backend::StepLimits& limits, uint32
     a8_.blocks = reinterpret_cast<ActBlock*>(take(blocks_bytes(limits)));
     a16_.values = reinterpret_cast<int8_t*>(take(align64(2 * values)));
     a16_.blocks = reinterpret_cast<ActBlock*>(take(2 * blocks_bytes(limits)));
+    page_pointers_ = reinterpret_cast<const void**>(take(page_pointers_bytes(limits)));
+    rows_ = reinterpret_cast<AttentionRow*>(take(align64(limits.n_rows * sizeof(AttentionRow))));
     scratch_ = at;
-    rows_.reserve(limits.n_rows);
+}
+
+size_t CpuOps::page_pointers_bytes(const backend::StepLimits& limits) {
+    return align64(std::min<size_t>(attention_sequences, limits.n_rows) * limits.max_pages * 2 * sizeof(void*));
 }
 
 size_t CpuOps::scratch_bytes(const backend::StepLimits& limits, uint32_t n_threads) {
     const size_t values = size_t{limits.n_rows} * limits.max_cols;
-    return align64(limits.buffer_bytes) + align64(values) + align64(2 * values) + 3 * blocks_bytes(limits) + n_threads * scratch_stride(limits);
+    return align64(limits.buffer_bytes) + align64(values) + align64(2 * values) + 3 * blocks_bytes(limits) + page_pointers_bytes(limits) +
+           align64(limits.n_rows * sizeof(AttentionRow)) + n_threads * scratch_stride(limits);
 }
 
 void CpuOps::begin_step(Team& team) {
@@ -161,8 +167,8 @@ void CpuOps::matmul(backend::Buffer x, std::span<const backend::Product> product
         uint32_t n_panels, unit_panels, unit_rows;
         uint32_t n_units, row_units;
     };
-    constexpr size_t most_products = 4;
-    Work works[most_products];
+    if (products.size() > backend::most_products) fail(Status::Internal, "%zu products in one group; at most %zu", products.size(), backend::most_products);
+    Work works[backend::most_products];
     ActView views[3];
     bool made[3] = {};
     uint32_t n_units = 0;

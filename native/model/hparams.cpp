@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "base/error.h"
 #include "base/math.h"
+#include "model/limits.h"
 
 namespace ng {
 
@@ -34,7 +36,8 @@ uint32_t HParams::count(std::string_view key, uint32_t max, uint32_t otherwise) 
 double HParams::positive(std::string_view key, double otherwise) const {
     const auto value = file_.get_f64(full(key));
     if (!value) return otherwise;
-    if (!std::isfinite(*value) || *value <= 0) fail(Status::InvalidModel, "key %s: %g is not a positive number", full(key).c_str(), *value);
+    const bool fits = *value > 0 && *value <= std::numeric_limits<float>::max() && static_cast<float>(*value) > 0;  // false for a NaN
+    if (!fits) fail(Status::InvalidModel, "key %s: %g is not a positive float", full(key).c_str(), *value);
     return *value;
 }
 
@@ -83,25 +86,35 @@ double yarn_dimension(double n_rotations, uint32_t n_dims, double base, double n
 
 Rope read_rope(const HParams& hparams, uint32_t n_dims, const std::vector<float>& factors) {
     const double base = hparams.positive("rope.freq_base", 10000.0);
+    if (base <= 1) hparams.refuse("rope.freq_base", "is not above 1");
     std::string type = hparams.text("rope.scaling.type", "");
-    double factor = hparams.positive("rope.scaling.factor", 1.0);
+    const char* factor_key = "rope.scaling.factor";
+    double factor = hparams.positive(factor_key, 1.0);
     if (type.empty()) {
-        factor = hparams.positive("rope.scale_linear", 1.0);  // the key before scaling.type existed
+        factor_key = "rope.scale_linear";  // the key before scaling.type existed
+        factor = hparams.positive(factor_key, 1.0);
         type = factor == 1.0 ? "none" : "linear";
     }
     if (type != "none" && type != "linear" && type != "yarn")
-        fail(Status::UnsupportedArchitecture, "key %s: rope scaling '%.40s' is not supported; this build has none, linear and yarn",
-             hparams.full("rope.scaling.type").c_str(), type.c_str());
+        fail(Status::UnsupportedArchitecture, "key %s: rope scaling '%s' is not supported; this build has none, linear and yarn",
+             hparams.full("rope.scaling.type").c_str(), printable(type).c_str());
     if (type == "none") factor = 1.0;
+    if (factor < 1) hparams.refuse(factor_key, "is below 1");
 
     Rope rope;
     rope.frequencies.resize(n_dims / 2);
     double low = 0, high = 0;
     if (type == "yarn") {
-        const double n_ctx_original = hparams.positive("rope.scaling.original_context_length", hparams.positive("context_length", 2048));
-        low = std::max(0.0, std::floor(yarn_dimension(hparams.positive("rope.scaling.yarn_beta_fast", 32.0), n_dims, base, n_ctx_original)));
-        high = std::min(n_dims - 1.0, std::ceil(yarn_dimension(hparams.positive("rope.scaling.yarn_beta_slow", 1.0), n_dims, base, n_ctx_original)));
+        const char* const original = "rope.scaling.original_context_length";
+        const double n_ctx_original = hparams.count(original, limits::n_ctx, hparams.count("context_length", limits::n_ctx));
+        const double fast = hparams.positive("rope.scaling.yarn_beta_fast", 32.0), slow = hparams.positive("rope.scaling.yarn_beta_slow", 1.0);
+        if (fast <= slow) hparams.refuse("rope.scaling.yarn_beta_fast", "is not above yarn_beta_slow");
+        low = std::max(0.0, std::floor(yarn_dimension(fast, n_dims, base, n_ctx_original)));
+        high = std::min(n_dims - 1.0, std::ceil(yarn_dimension(slow, n_dims, base, n_ctx_original)));
         rope.magnitude = hparams.positive("rope.scaling.attn_factor", 1.0) * (factor > 1 ? 1.0 + 0.1 * exact_log(factor) : 1.0);
+        // Keys and queries have it both, so their product has its square; known models stay under 2.
+        constexpr double most = 1e3, least = 1e-3;
+        if (rope.magnitude > most || rope.magnitude < least) hparams.refuse("rope.scaling.attn_factor", "makes attention far too sharp or too flat");
     }
     for (uint32_t i = 0; i < n_dims / 2; ++i) {
         double frequency = exact_pow(base, -2.0 * i / n_dims);

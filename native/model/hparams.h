@@ -19,7 +19,8 @@ public:
     const std::string& arch() const { return arch_; }
     uint32_t count(std::string_view key, uint32_t max) const;                      // required, 1 to max
     uint32_t count(std::string_view key, uint32_t max, uint32_t otherwise) const;  // 1 to max, or the default when absent
-    float positive(std::string_view key) const;                                    // required, finite, > 0
+    // > 0 and finite as the float it ends as, whatever type the file gives it.
+    float positive(std::string_view key) const;  // required
     double positive(std::string_view key, double otherwise) const;
     std::string text(std::string_view key, std::string_view otherwise) const;
     uint64_t integer_or(std::string_view key, uint64_t otherwise) const;

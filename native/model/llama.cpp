@@ -44,10 +44,13 @@ public:
                                    ? hparams.counts("attention.head_count_kv", shape_.n_layer, limits::n_head) : n_head;
         const auto n_ff = hparams.counts("feed_forward_length", shape_.n_layer, limits::width);
         shape_.n_head = n_head[0];
-        d_k_ = hparams.count("attention.key_length", limits::head_dim, shape_.n_embd / n_head[0]);
-        d_v_ = hparams.count("attention.value_length", limits::head_dim, shape_.n_embd / n_head[0]);
+        const bool own_width = source.file().find(hparams.full("attention.key_length")) && source.file().find(hparams.full("attention.value_length"));
+        if (!own_width && (shape_.n_embd % shape_.n_head != 0 || shape_.n_embd / shape_.n_head > limits::head_dim))
+            hparams.refuse("attention.head_count", "does not cut embedding_length into heads");
+        d_k_ = hparams.count("attention.key_length", limits::head_dim, shape_.n_embd / shape_.n_head);
+        d_v_ = hparams.count("attention.value_length", limits::head_dim, shape_.n_embd / shape_.n_head);
         const uint32_t n_rot = hparams.count("rope.dimension_count", limits::head_dim, d_k_);
-        if (d_k_ == 0 || n_rot % 2 != 0 || n_rot > d_k_) hparams.refuse("rope.dimension_count", "is odd or larger than a head");
+        if (n_rot % 2 != 0 || n_rot > d_k_) hparams.refuse("rope.dimension_count", "is larger than a head or odd (a head's size stands for it when it is absent)");
 
         // Llama 3.1 stretches its waves by a factor per pair.
         const bool has_factors = source.has("rope_freqs.weight");

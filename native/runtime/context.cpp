@@ -32,7 +32,7 @@ Context::Context(std::shared_ptr<const LoadedModel> model, const ContextOptions&
     slot_of_row_.reserve(options_.n_batch);
 }
 
-ContextStats Context::stats() const { return {cpu::CpuOps::scratch_bytes(limits_, options_.n_threads), steps_, n_rows_, ops_.counters()}; }
+ContextStats Context::stats() const { return {ops_.allocated_bytes(), steps_, n_rows_, ops_.counters()}; }
 
 uint32_t Context::check(const Batch& batch) {
     const size_t n = batch.tokens.size();

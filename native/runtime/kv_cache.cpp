@@ -3,10 +3,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "base/error.h"
 
 namespace ng {
+namespace {
+
+uint64_t pages_of(uint64_t n_tokens) { return (n_tokens + KvCache::page_tokens - 1) / KvCache::page_tokens; }
+
+// Sequence numbers are not reused before they have all been.
+int32_t id_after(int32_t id) { return id == std::numeric_limits<int32_t>::max() ? 0 : id + 1; }
+
+}  // namespace
 
 PageLayout::PageLayout(std::span<const LayerMemory> layers, bool is_f16) : f16(is_f16) {
     const size_t element = f16 ? 2 : 4;
@@ -19,7 +29,11 @@ PageLayout::PageLayout(std::span<const LayerMemory> layers, bool is_f16) : f16(i
 }
 
 KvCache::KvCache(std::span<const LayerMemory> layers, bool f16, uint32_t n_pages)
-    : layout_(layers, f16), layers_(layers.begin(), layers.end()), n_pages_(n_pages) {}
+    : layout_(layers, f16), layers_(layers.begin(), layers.end()), n_pages_(n_pages) {
+    // Tables of their final size: taking a page and letting one go then allocate nothing but the page.
+    pages_.reserve(n_pages);
+    free_.reserve(n_pages);
+}
 
 KvCache::Sequence& KvCache::find(int32_t seq) {
     const auto found = sequences_.find(seq);
@@ -29,29 +43,31 @@ KvCache::Sequence& KvCache::find(int32_t seq) {
 
 const KvCache::Sequence& KvCache::find(int32_t seq) const { return const_cast<KvCache*>(this)->find(seq); }
 
-int32_t KvCache::create() {
-    sequences_.emplace(next_id_, Sequence{});
-    return next_id_++;
+int32_t KvCache::add(Sequence&& sequence) {
+    while (sequences_.contains(next_id_)) next_id_ = id_after(next_id_);
+    sequences_.emplace(next_id_, std::move(sequence));
+    return std::exchange(next_id_, id_after(next_id_));
 }
+
+int32_t KvCache::create() { return add({}); }
 
 int32_t KvCache::fork(int32_t source, uint32_t n_keep) {
     const Sequence& from = find(source);
     if (n_keep > from.length) fail(Status::InvalidArgument, "sequence %d has %u tokens: no prefix of %u", source, from.length, n_keep);
     Sequence fork;
     fork.length = n_keep;
-    const size_t n_pages = (n_keep + page_tokens - 1) / page_tokens;
-    fork.pages.assign(from.pages.begin(), from.pages.begin() + static_cast<ptrdiff_t>(n_pages));
-    fork.pointers.assign(from.pointers.begin(), from.pointers.begin() + static_cast<ptrdiff_t>(n_pages));
-    sequences_.emplace(next_id_, std::move(fork));
-    const Sequence& made = sequences_.at(next_id_);
-    for (const uint32_t page : made.pages) ++pages_[page].users;
-    return next_id_++;
+    const auto n_pages = static_cast<ptrdiff_t>(pages_of(n_keep));
+    fork.pages.assign(from.pages.begin(), from.pages.begin() + n_pages);
+    fork.pointers.assign(from.pointers.begin(), from.pointers.begin() + n_pages);
+    const int32_t seq = add(std::move(fork));
+    for (const uint32_t page : find(seq).pages) ++pages_[page].users;
+    return seq;
 }
 
 void KvCache::cut(int32_t seq, uint32_t n_keep) {
     Sequence& sequence = find(seq);
     if (n_keep > sequence.length) fail(Status::InvalidArgument, "sequence %d has %u tokens: it can not be cut at %u", seq, sequence.length, n_keep);
-    const size_t n_pages = (n_keep + page_tokens - 1) / page_tokens;
+    const size_t n_pages = pages_of(n_keep);
     for (size_t i = n_pages; i < sequence.pages.size(); ++i) let_go(sequence.pages[i]);
     sequence.pages.resize(n_pages);
     sequence.pointers.resize(n_pages);
@@ -63,11 +79,14 @@ void KvCache::drop(int32_t seq) {
     sequences_.erase(seq);
 }
 
+bool KvCache::ends_in_shared_page(const Sequence& sequence) const {
+    return sequence.length % page_tokens != 0 && pages_[sequence.pages.back()].users > 1;
+}
+
 uint32_t KvCache::needed(const Sequence& sequence, uint32_t n_new) const {
     if (n_new == 0) return 0;
-    const size_t after = (uint64_t{sequence.length} + n_new + page_tokens - 1) / page_tokens;
-    const bool writes_shared = sequence.length % page_tokens != 0 && pages_[sequence.pages.back()].users > 1;
-    return static_cast<uint32_t>(after - sequence.pages.size()) + (writes_shared ? 1 : 0);
+    const uint64_t after = pages_of(uint64_t{sequence.length} + n_new);
+    return static_cast<uint32_t>(after - sequence.pages.size()) + (ends_in_shared_page(sequence) ? 1 : 0);
 }
 
 uint32_t KvCache::pages_needed(int32_t seq, uint32_t n_new) const { return needed(find(seq), n_new); }
@@ -79,7 +98,6 @@ uint32_t KvCache::take_page() {
         // Positions not yet written are read by whole-tile kernels and thrown away; they must be numbers of ours, not what the system left.
         std::memset(made.memory.data(), 0, layout_.page_bytes);
         pages_.push_back(std::move(made));
-        free_.reserve(pages_.size());  // so that let_go never allocates
         page = static_cast<uint32_t>(pages_.size() - 1);
     } else {
         page = free_.back();
@@ -110,12 +128,14 @@ bool KvCache::reserve(std::span<const Append> appends) {
     if (total > pages_free()) return false;
     try {
         for (const Append& append : appends) {
+            if (append.n_new == 0) continue;
             Sequence& sequence = find(append.seq);
             undo_.push_back({&sequence, append.n_new, sequence.pages.size(), -1});
-            const size_t after = (uint64_t{sequence.length} + append.n_new + page_tokens - 1) / page_tokens;
-            sequence.pages.reserve(after);
-            sequence.pointers.reserve(after);
-            if (sequence.length % page_tokens != 0 && pages_[sequence.pages.back()].users > 1) {
+            const size_t after = pages_of(uint64_t{sequence.length} + append.n_new);
+            if (after > sequence.pages.capacity()) sequence.pages.reserve(std::max(after, 2 * sequence.pages.capacity()));
+            if (after > sequence.pointers.capacity()) sequence.pointers.reserve(std::max(after, 2 * sequence.pointers.capacity()));
+            // From here on only take_page can fail.
+            if (ends_in_shared_page(sequence)) {
                 const uint32_t shared = sequence.pages.back(), own = take_page();
                 std::memcpy(pages_[own].memory.data(), pages_[shared].memory.data(), layout_.page_bytes);
                 sequence.pages.back() = own;
@@ -189,9 +209,11 @@ void KvCache::save(int32_t seq, std::byte* out) const {
 int32_t KvCache::load(const std::byte* state, uint32_t n_tokens) {
     const int32_t seq = create();
     const Append append{seq, n_tokens};
-    if (!reserve({&append, 1})) {
+    try {
+        if (!reserve({&append, 1})) fail(Status::NoRoom, "the saved sequence needs %llu pages, %u are free", static_cast<unsigned long long>(pages_of(n_tokens)), pages_free());
+    } catch (...) {
         drop(seq);
-        fail(Status::NoRoom, "the saved sequence needs %u pages, %u are free", (n_tokens + page_tokens - 1) / page_tokens, pages_free());
+        throw;
     }
     const Sequence& sequence = find(seq);
     for_each_run(n_tokens, [&](uint32_t page, size_t offset, size_t bytes) {

@@ -78,6 +78,8 @@ private:
 
     Sequence& find(int32_t seq);
     const Sequence& find(int32_t seq) const;
+    int32_t add(Sequence&& sequence);
+    bool ends_in_shared_page(const Sequence& sequence) const;  // the next position would write to others' page
     uint32_t needed(const Sequence& sequence, uint32_t n_new) const;
     uint32_t take_page();
     void let_go(uint32_t page) noexcept;
@@ -88,8 +90,8 @@ private:
     std::vector<LayerMemory> layers_;
     uint32_t n_pages_;
     uint32_t n_used_ = 0;
-    std::vector<Page> pages_;       // made as they are first used
-    std::vector<uint32_t> free_;    // of pages_
+    std::vector<Page> pages_;       // made as they are first used; room for n_pages_
+    std::vector<uint32_t> free_;    // of pages_; room for n_pages_
     std::map<int32_t, Sequence> sequences_;
     int32_t next_id_ = 0;
     std::vector<Undo> undo_;

@@ -96,7 +96,8 @@ backend::StepLimits step_limits(const Model& model, const ContextOptions& option
     backend::Recorder recorder;
     const backend::KvStep kv{};
     model.forward(recorder, {zeros, zeros, all, &kv, nullptr});
-    return {options.n_batch, shape.max_cols, shape.max_head_dim, shape.max_group, recorder.buffer_bytes()};
+    const uint32_t max_pages = (std::min(options.n_ctx, options.n_kv) + KvCache::page_tokens - 1) / KvCache::page_tokens;
+    return {options.n_batch, shape.max_cols, shape.max_head_dim, shape.max_group, max_pages, recorder.buffer_bytes()};
 }
 
 MemoryEstimate estimate_memory(const std::string& path, const ModelOptions& model_options, const ContextOptions& context_options) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace ng {
 
@@ -80,7 +81,7 @@ float search_affine(const float* x, const float* w, int most, float* l, float& m
     const float plain = high / (max - min);
     for (int i = 0; i < block_n; i++)
         l[i] = nearest(plain * (x[i] - min), 0.0f, high);
-    float d = 1.0f / plain;
+    float d = plain > 0 ? 1.0f / plain : std::numeric_limits<float>::infinity();  // a range beyond float makes plain 0
     float best = error_of(l, d, min);
 
     float tried[block_n];

@@ -8,7 +8,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <random>
+#include <utility>
 
 namespace ng::cpu {
 namespace {
@@ -72,6 +74,41 @@ std::vector<uint8_t> random_weights(Random& random, uint32_t type, size_t n) {
             case 39: bytes[at] = static_cast<uint8_t>(120 + random() % 10); break;
             default: break;
         }
+    }
+    return bytes;
+}
+
+// Where a block's scales lie (float16; MXFP4's is one byte, an exponent).
+std::vector<size_t> scale_offsets(uint32_t type) {
+    switch (type) {
+        case 3: case 7: case 12: case 13: return {0, 2};
+        case 10: return {80, 82};
+        case 11: return {108};
+        case 14: return {208};
+        default: return {0};
+    }
+}
+
+// Random blocks of which some have scales that are no ordinary numbers: NaN, infinite, denormal, the largest, zero of either sign.
+std::vector<uint8_t> hostile_weights(Random& random, uint32_t type, size_t n) {
+    auto bytes = random_weights(random, type, n);
+    constexpr uint16_t halves[] = {0x7e00, 0xfe01, 0x7c00, 0xfc00, 0x0001, 0x8001, 0x03ff, 0x7bff, 0xfbff, 0x0000, 0x8000, 0x0400};
+    constexpr float floats[] = {NAN, INFINITY, -INFINITY, 1e-45f, -1e-40f, 1.17549435e-38f, 3.4028235e38f, -3.4028235e38f, 0.0f, -0.0f};
+    constexpr uint16_t bfloats[] = {0x7fc0, 0x7f80, 0xff80, 0x0001, 0x807f, 0x7f7f, 0xff7f, 0x0000, 0x8000, 0x0080};
+    constexpr uint8_t exponents[] = {0, 1, 2, 253, 254, 255};
+    const size_t block_bytes = dtype_traits(type)->block_bytes;
+    const auto one_of = [&](const auto& specials, size_t at) {
+        const auto value = specials[random() % std::size(specials)];
+        std::memcpy(bytes.data() + at, &value, sizeof value);
+    };
+    for (size_t at = 0; at < bytes.size(); at += block_bytes) {
+        if (random() % 3 != 0) continue;
+        if (type == 0) one_of(floats, at);
+        else if (type == 30) one_of(bfloats, at);
+        else if (type == 39) one_of(exponents, at);
+        else
+            for (const size_t offset : scale_offsets(type))
+                if (random() % 2 == 0) one_of(halves, at + offset);
     }
     return bytes;
 }
@@ -155,6 +192,40 @@ TEST(Kernels, MatmulHasTheBitsOfScalar) {
                 }
 }
 
+// A weight that is no number gives what it gives in scalar: the same bits, or NaN where scalar has NaN.
+TEST(Kernels, MatmulOfHostileWeightsHasTheBitsOfScalar) {
+    Random random(7);
+    size_t n_finite = 0, n_nan = 0, n_infinite = 0;
+    for (const Kernels* set : sets())
+        for (const uint32_t type : types)
+            for (const backend::WeightUse use : {backend::WeightUse::Matrix, backend::WeightUse::Output})
+                for (int round = 0; round < 12; ++round) {
+                    const uint32_t block = dtype_traits(type)->block_elements;
+                    const uint32_t n_cols = block == 1 ? 1 + random() % 40 : block * (1 + random() % (block == 256 ? 2 : 4));
+                    const uint32_t n_rows = 1 + random() % 37, n = 1 + random() % 9;
+                    const auto bytes = hostile_weights(random, type, size_t{n_rows} * n_cols);
+                    auto x = random_floats(random, size_t{n} * n_cols, round % 4 == 1 ? 1e30f : round % 4 == 2 ? 1e-38f : 1.0f);
+                    if (round % 4 == 3) std::fill(x.begin(), x.begin() + n_cols, 0.0f);  // nothing times infinity
+                    const Product scalar(scalar_kernels(), bytes, type, n_rows, n_cols, use), other(*set, bytes, type, n_rows, n_cols, use);
+                    const auto expected = scalar.run(x, n, n);
+                    const std::string what = std::string(set->name) + " " + dtype_traits(type)->name + " " + std::to_string(n_rows) + "x" + std::to_string(n_cols) + " rows " + std::to_string(n);
+                    expect_same(expected, other.run(x, n, n), (what + " together").c_str());
+                    expect_same(expected, other.run(x, n, 1), (what + " alone").c_str());
+                    for (const float value : expected) ++(std::isnan(value) ? n_nan : std::isinf(value) ? n_infinite : n_finite);
+                    std::vector<float> a(n_cols), b(n_cols);
+                    for (uint32_t row = 0; row < n_rows; ++row) {
+                        scalar.cpu().kernel->unpack_row(&scalar.cpu().view, row, a.data());
+                        other.cpu().kernel->unpack_row(&other.cpu().view, row, b.data());
+                        expect_same(a, b, (what + " row").c_str());
+                    }
+                }
+    if (!sets().empty()) {
+        EXPECT_GT(n_finite, 1000u);
+        EXPECT_GT(n_nan, 1000u);
+        EXPECT_GT(n_infinite, 100u);
+    }
+}
+
 // The product of dequantized weights and activations in double, with a bound from the activations' rounding: kernels agree with each other
 // above, here with arithmetic.
 TEST(Kernels, MatmulIsTheProduct) {
@@ -236,26 +307,52 @@ TEST(Kernels, QuantizationHasTheBitsOfScalar) {
         }
 }
 
+double silu_exact(double x) { return x / (1 + std::exp(-x)); }
+double gelu_exact(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }
+
+// Scalar against double precision; the other sets against scalar. Every length from 0 on: tails are done apart.
 TEST(Kernels, ActivationsHaveTheBitsOfScalarAndAreRight) {
     Random random(5);
     std::vector<float> x;
     for (float v = -100; v < 100; v += 0.013f) x.push_back(v);
-    for (const float v : {0.0f, -0.0f, 1e-45f, 1e38f, -1e38f, INFINITY, NAN, 88.5f, -88.5f, -87.4f}) x.push_back(v);
-    const auto up = random_floats(random, x.size());
-    std::vector<float> a(x.size()), b(x.size());
-    scalar_kernels().silu_mul(x.data(), up.data(), a.data(), x.size());
-    for (size_t i = 0; i < x.size(); ++i)
-        if (std::isfinite(x[i])) EXPECT_NEAR(a[i], x[i] / (1 + std::exp(-double{x[i]})) * up[i], 4e-7 * std::abs(double{x[i]} * up[i]) + 1e-35);
+    for (const float v : {0.0f, -0.0f, 1e-45f, -1e-40f, 1e38f, -1e38f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 88.5f, -88.5f, -87.4f}) x.push_back(v);
+    const size_t n = x.size();
+    const auto up = random_floats(random, n);
+    const Kernels& scalar = scalar_kernels();
+    std::vector<float> silu_mul(n), gelu = x, gelu_mul(n);
+    scalar.silu_mul(x.data(), up.data(), silu_mul.data(), n);
+    scalar.gelu_tanh(gelu.data(), n);
+    scalar.gelu_tanh_mul(x.data(), up.data(), gelu_mul.data(), n);
+    for (size_t i = 0; i < n; ++i) {
+        const double v = x[i], u = up[i];
+        if (std::isnan(x[i])) {
+            EXPECT_TRUE(std::isnan(silu_mul[i]) && std::isnan(gelu[i]) && std::isnan(gelu_mul[i]));
+            continue;
+        }
+        if (!std::isfinite(x[i])) continue;
+        EXPECT_NEAR(silu_mul[i], silu_exact(v) * u, 4e-7 * std::abs(v * u) + 1e-35) << v;
+        if (std::abs(v) > 1e10) continue;
+        EXPECT_NEAR(gelu[i], gelu_exact(v), 1e-6 * std::abs(v) + 1e-30) << v;
+        EXPECT_NEAR(gelu_mul[i], gelu_exact(v) * u, 1e-6 * std::abs(v * u) + 1e-30) << v;
+        EXPECT_TRUE(same_bits(gelu_mul[i], gelu[i] * up[i])) << v;
+    }
     for (const Kernels* set : sets()) {
-        set->silu_mul(x.data(), up.data(), b.data(), x.size());
-        expect_same(a, b, "silu");
-        auto g = x, h = x;
-        scalar_kernels().gelu_tanh(g.data(), g.size());
-        set->gelu_tanh(h.data(), h.size());
-        expect_same(g, h, "gelu");
-        for (size_t i = 0; i < x.size(); ++i) {
-            const double v = x[i], exact = 0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
-            if (std::isfinite(x[i]) && std::abs(v) < 1e10) EXPECT_NEAR(g[i], exact, 1e-6 * std::abs(v) + 1e-30) << v;
+        std::vector<float> out(n);
+        set->silu_mul(x.data(), up.data(), out.data(), n);
+        expect_same(silu_mul, out, "silu_mul");
+        set->gelu_tanh_mul(x.data(), up.data(), out.data(), n);
+        expect_same(gelu_mul, out, "gelu_mul");
+        out = x;
+        set->gelu_tanh(out.data(), n);
+        expect_same(gelu, out, "gelu");
+        out = x;
+        set->gelu_tanh_mul(out.data(), up.data(), out.data(), n);  // in place
+        expect_same(gelu_mul, out, "gelu_mul in place");
+        for (size_t length = 0; length < 40; ++length) {
+            std::vector<float> guarded(length + 1, 7.0f);
+            set->gelu_tanh_mul(x.data() + 31, up.data() + 31, guarded.data(), length);
+            expect_same({gelu_mul.begin() + 31, gelu_mul.begin() + 31 + static_cast<ptrdiff_t>(length)}, {guarded.begin(), guarded.end() - 1}, "gelu_mul tail");
+            EXPECT_EQ(guarded.back(), 7.0f);
         }
     }
 }
@@ -265,7 +362,7 @@ TEST(Kernels, AttentionHasTheBitsOfScalar) {
     for (const Kernels* set : sets())
         for (int round = 0; round < 60; ++round) {
             const bool f16 = round % 2 == 0;
-            constexpr uint32_t dims[] = {8, 12, 16, 20, 64, 72, 128};
+            constexpr uint32_t dims[] = {1, 7, 8, 12, 15, 16, 20, 64, 72, 128};
             const uint32_t d_k = dims[random() % std::size(dims)], d_v = dims[random() % std::size(dims)];
             const uint32_t n_head_kv = 1 + random() % 3, group = 1 + random() % 4, n_rows = 1 + random() % attention_rows;
             constexpr uint32_t starts[] = {0, 1, 62, 63, 64, 127, 500, 1023, 1024, 2100};
@@ -299,6 +396,108 @@ TEST(Kernels, AttentionHasTheBitsOfScalar) {
             run(scalar_kernels(), a);
             run(*set, b);
             expect_same(a, b, "attention");
+        }
+}
+
+// A step's attention as CpuOps cuts it: q, k and v of `n_rows` rows at the end of a sequence of `length`, over pages that may be one and the same.
+struct AttentionStep {
+    backend::Attention attention;
+    uint32_t length, n_rows;
+    std::vector<float> q, k, v;
+    std::vector<void*> pages;
+
+    AttentionStep(Random& random, const backend::Attention& a, uint32_t l, uint32_t n, std::vector<std::vector<uint8_t>>& memory)
+        : attention(a), length(l), n_rows(n), q(random_floats(random, size_t{n} * a.n_head * a.d_k)), k(random_floats(random, size_t{n} * a.n_head_kv * a.d_k)),
+          v(random_floats(random, size_t{n} * a.n_head_kv * a.d_v)) {
+        for (uint32_t page = 0; page * page_tokens < l; ++page) pages.push_back(memory[page % memory.size()].data());
+    }
+
+    std::vector<float> run(const Kernels& kernels, uint32_t n_threads) {
+        const backend::Attention& a = attention;
+        std::vector<float> out(size_t{n_rows} * a.n_head * a.d_v);
+        const backend::StepLimits limits{n_rows, a.n_head * std::max(a.d_k, a.d_v), std::max(a.d_k, a.d_v), a.n_head / a.n_head_kv, static_cast<uint32_t>(pages.size()), 64};
+        CpuOps ops(kernels, limits, n_threads);
+        Team team(ThreadPool::shared(), n_threads, nullptr);
+        ops.begin_step(team);
+        std::vector<uint32_t> rows(n_rows);
+        std::vector<int32_t> positions(n_rows);
+        for (uint32_t i = 0; i < n_rows; ++i) {
+            rows[i] = i;
+            positions[i] = static_cast<int32_t>(length - n_rows + i);
+        }
+        const backend::KvSequence sequence{pages, rows, length - n_rows};
+        const uint64_t k_offset = 0, v_offset = size_t{a.n_head_kv} * a.d_k * page_tokens * sizeof(float);
+        const backend::KvStep step{{&sequence, 1}, positions, false, {&k_offset, 1}, {&v_offset, 1}};
+        const auto buffer = [&](std::vector<float>& values) { return backend::Buffer{values.data(), n_rows, static_cast<uint32_t>(values.size() / n_rows)}; };
+        ops.attention(a, step, buffer(q), buffer(k), buffer(v), buffer(out));
+        return out;
+    }
+};
+
+std::vector<std::vector<uint8_t>> attention_pages(Random& random, const backend::Attention& a, size_t n) {
+    std::vector<std::vector<uint8_t>> pages(n);
+    for (auto& page : pages) {
+        const auto values = random_floats(random, size_t{a.n_head_kv} * page_tokens * (a.d_k + a.d_v));
+        page.resize(values.size() * sizeof(float));
+        std::memcpy(page.data(), values.data(), page.size());
+    }
+    return pages;
+}
+
+// Scalar units are small enough here to hold two heads of a group of three, then one: the bits are those of a kernel called with all at once.
+TEST(Attention, CutIntoHeadsHasTheSameBits) {
+    Random random(8);
+    for (const uint32_t length : {200u, 3000u, 6000u}) {
+        const backend::Attention a{0, 6, 2, 64, 72, 0.125f};
+        auto memory = attention_pages(random, a, 7);
+        AttentionStep step(random, a, length, 5, memory);
+        const auto cut = step.run(scalar_kernels(), 2);  // writes the new keys and values too
+
+        std::vector<const void*> k_pages(step.pages.begin(), step.pages.end()), v_pages;
+        for (void* page : step.pages) v_pages.push_back(static_cast<uint8_t*>(page) + size_t{a.n_head_kv} * a.d_k * page_tokens * sizeof(float));
+        std::vector<float> whole(cut.size());
+        std::vector<AttentionRow> rows;
+        for (uint32_t r = 0; r < step.n_rows; ++r) rows.push_back({step.q.data() + size_t{r} * a.n_head * a.d_k, whole.data() + size_t{r} * a.n_head * a.d_v, length - step.n_rows + r});
+        AlignedBuffer scratch(attention_scratch_bytes(3, a.d_k, a.d_v));
+        for (uint32_t head = 0; head < a.n_head_kv; ++head) {
+            const AttentionJob job{k_pages.data(), v_pages.data(), false, a.n_head, a.n_head_kv, a.d_k, a.d_v, a.scale, head, rows.data(), step.n_rows, scratch.data()};
+            scalar_kernels().attention(&job);
+        }
+        expect_same(whole, cut, "cut");
+        for (const Kernels* set : sets()) expect_same(whole, step.run(*set, 3), set->name);
+    }
+}
+
+// A kernel that only marks what it is given: each query head of each row once, and no job above the bound unless it is a single one.
+size_t most_macs = 0;
+void mark_attention(const AttentionJob* job) {
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    const uint32_t group = job->n_head / job->n_head_kv;
+    size_t macs = 0;
+    for (uint32_t r = 0; r < job->n_rows; ++r)
+        for (uint32_t head = job->head_kv * group; head < (job->head_kv + 1) * group; ++head) {
+            job->rows[r].out[size_t{head} * job->d_v] += job->rows[r].q[size_t{head} * job->d_k];
+            macs += size_t{job->rows[r].position + 1} * (job->d_k + job->d_v);
+        }
+    if (job->n_rows * group > 1) most_macs = std::max(most_macs, macs);
+}
+
+TEST(Attention, UnitsAreBoundedAndCoverEveryHeadOnce) {
+    Random random(9);
+    Kernels marking = scalar_kernels();
+    marking.attention = mark_attention;
+    for (const auto& [n_head, n_head_kv] : {std::pair{16u, 2u}, {7u, 1u}, {12u, 4u}, {3u, 3u}})
+        for (const uint32_t length : {40u, 5000u, 15'000u, 40'000u, 200'000u}) {
+            const backend::Attention a{0, n_head, n_head_kv, 128, 64, 1};
+            auto memory = attention_pages(random, a, 1);
+            AttentionStep step(random, a, length, 33, memory);
+            most_macs = 0;
+            const auto out = step.run(marking, 2);
+            EXPECT_LE(most_macs, size_t{24} << 20) << n_head << " heads, " << length << " positions";
+            for (uint32_t row = 0; row < step.n_rows; ++row)
+                for (uint32_t head = 0; head < n_head; ++head)
+                    ASSERT_EQ(out[(size_t{row} * n_head + head) * a.d_v], step.q[(size_t{row} * n_head + head) * a.d_k]) << "row " << row << " head " << head;
         }
 }
 

@@ -2,6 +2,7 @@
 #include "backend/recorder.h"
 #include "runtime/context.h"
 
+#include "allocations.h"
 #include "base/error.h"
 
 #include <gtest/gtest.h>
@@ -154,6 +155,28 @@ TEST_P(AnyModel, EstimateIsWhatIsCounted) {
     EXPECT_EQ(estimate.kv_bytes, context.cache().allocated_bytes());
 }
 
+// What a context has planned is all its steps use: while a cache fills to its end, only pages and their tables come from the allocator.
+TEST_P(AnyModel, AStepAllocatesNothingButPages) {
+    const auto model = open(GetParam());
+    const uint32_t n_vocab = model->shape().n_vocab;
+    Context context(model, {.n_ctx = 128, .n_kv = 1024, .n_batch = 64, .n_threads = 2});
+    std::vector<int32_t> seqs;
+    for (int i = 0; i < 8; ++i) seqs.push_back(context.cache().create());
+    const auto tokens = some_tokens(128, n_vocab, 9);
+    std::vector<float> logits(8 * n_vocab);
+    const std::vector<uint8_t> outputs(8, 1);
+    for (int32_t position = 0; position < 128; ++position) {
+        const std::vector<int32_t> t(8, tokens[static_cast<size_t>(position)]), p(8, position);
+        const uint32_t free = context.cache().pages_free();
+        const test::Allocations allocations;
+        ASSERT_EQ(context.decode({t, seqs, p, outputs}, logits, nullptr), Status::Ok);
+        const uint32_t new_pages = free - context.cache().pages_free();
+        // a page, and two tables of its sequence that may grow; the first step also meets the pool's threads and the list of changes
+        ASSERT_LE(allocations.count(), 3 * new_pages + (position == 0 ? 20 : 0)) << "position " << position;
+    }
+    EXPECT_EQ(context.cache().pages_free(), 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, AnyModel, testing::Values(tiny("llama"), tiny("gpt2"), story()),
                          [](const auto& model) { return model.index == 0 ? "llama" : model.index == 1 ? "gpt2" : "story"; });
 
@@ -206,6 +229,71 @@ TEST(Context, AStepThatIsCancelledOrDoesNotFitLeavesEverythingAsItWas) {
     EXPECT_TRUE(same(rest, {expected.end() - static_cast<ptrdiff_t>(rest.size()), expected.end()}));
 }
 
+// Opening and prefill are cancelled by another thread while they run, again and again until each was caught halfway. Under ThreadSanitizer this
+// also says that nothing of a task is shared without care.
+TEST(Context, OpeningIsCancelledByAnotherThread) {
+    const auto caught_halfway = [](const ModelOptions& options) {
+        for (int attempt = 0; attempt < 1000; ++attempt) {
+            Task task;
+            std::thread canceller([&] {
+                while (task.progress.load() == 0) std::this_thread::yield();
+                task.cancelled = true;
+            });
+            bool cancelled = false;
+            try {
+                const auto model = LoadedModel::open(story(), options, &task);
+                EXPECT_EQ(task.progress.load(), 1.0f);
+            } catch (const Error& error) {
+                EXPECT_EQ(error.status, Status::Cancelled) << error.text;
+                cancelled = true;
+            }
+            const float reached = task.progress.exchange(1.0f);  // lets the canceller go, whatever happened
+            canceller.join();
+            if (!cancelled) continue;
+            if (options.map) EXPECT_LT(reached, 1.0f);
+            return true;
+        }
+        return false;
+    };
+    EXPECT_TRUE(caught_halfway({.n_threads = 2}));
+    EXPECT_TRUE(caught_halfway({.map = false, .n_threads = 2}));
+    EXPECT_TRUE(caught_halfway({.exact = true, .n_threads = 2}));
+}
+
+TEST(Context, PrefillIsCancelledByAnotherThread) {
+    const auto model = open(story());
+    Context context(model, {.n_ctx = 512, .n_threads = 2});
+    const int32_t seq = context.cache().create();
+    const auto tokens = some_tokens(512, 2048, 11);
+    const std::vector<int32_t> seqs(512, seq);
+    std::vector<int32_t> positions(512);
+    for (int32_t i = 0; i < 512; ++i) positions[static_cast<size_t>(i)] = i;
+    bool caught = false;
+    for (int attempt = 0; attempt < 1000 && !caught; ++attempt) {
+        Task task;
+        std::atomic<bool> started{false};
+        const uint64_t products = context.stats().counters.matrix_runs;
+        std::thread canceller([&] {
+            while (!started.load()) std::this_thread::yield();
+            std::this_thread::sleep_for(std::chrono::microseconds(100 << attempt % 12));  // sanitizers are slow
+            task.cancelled = true;
+        });
+        started = true;
+        try {
+            EXPECT_EQ(context.decode({tokens, seqs, positions, {}}, {}, &task), Status::Ok);
+            EXPECT_EQ(context.cache().length(seq), 512u);
+            context.cache().cut(seq, 0);
+        } catch (const Error& error) {
+            EXPECT_EQ(error.status, Status::Cancelled) << error.text;
+            caught = context.stats().counters.matrix_runs > products;  // not before its first product
+        }
+        canceller.join();
+        EXPECT_EQ(context.cache().length(seq), 0u);
+        EXPECT_EQ(context.cache().pages_free(), context.cache().pages_total());
+    }
+    EXPECT_TRUE(caught);
+}
+
 TEST(Context, RefusesBatchesThatMakeNoSense) {
     Context context(open(tiny("llama")), {.n_ctx = 16, .n_kv = 64, .n_batch = 8});
     const int32_t seq = context.cache().create();
@@ -243,6 +331,47 @@ TEST(Model, ForwardPassIsThePapers) {
     EXPECT_EQ(all[9], "matmul 2x64 -> 64 64");
     EXPECT_EQ(all[10], "silu_mul 2x64");
     EXPECT_EQ(all.back(), "matmul 1x64 -> 320");
+}
+
+TEST(Model, ForwardPassOfGpt2IsThePapers) {
+    const auto model = open(tiny("gpt2"));
+    backend::Recorder recorder;
+    const int32_t tokens[] = {1, 2, 3}, positions[] = {0, 1, 2};
+    const uint32_t outputs[] = {0, 2};
+    const backend::KvStep kv{};
+    model->model().forward(recorder, {tokens, positions, outputs, &kv, nullptr});
+    std::vector<std::string> expected = {"get_rows 3x64", "get_rows 3x64", "add 3x64"};  // tokens, positions
+    for (const char* layer : {"0", "1"})
+        for (const std::string& operation : {
+                 std::string("layer_norm 3x64"), std::string("matmul 3x64 -> 192+bias"), std::string("select_columns 3x64 from 0"), std::string("select_columns 3x64 from 64"),
+                 std::string("select_columns 3x64 from 128"), std::string("attention layer ") + layer + " 3x64 3x64", std::string("matmul 3x64 -> 64+bias+add"),
+                 std::string("layer_norm 3x64"), std::string("matmul 3x64 -> 256+bias"), std::string("gelu 3x256"), std::string("matmul 3x256 -> 64+bias+add")})
+            expected.push_back(operation);
+    for (const char* operation : {"select_rows 2x64", "layer_norm 2x64", "matmul 2x64 -> 320"}) expected.push_back(operation);
+    EXPECT_EQ(recorder.operations(), expected);
+
+    backend::Recorder without_outputs;
+    model->model().forward(without_outputs, {tokens, positions, {}, &kv, nullptr});
+    expected.resize(expected.size() - 3);
+    EXPECT_EQ(without_outputs.operations(), expected);
+}
+
+// A fused group has a limit, which the plan of a context's memory finds before any step does.
+TEST(Model, AGroupOfTooManyProductsIsADefect) {
+    const backend::Product products[backend::most_products + 1] = {};
+    backend::Recorder recorder;
+    recorder.matmul({}, std::span(products).first(backend::most_products));
+    const auto refused = [](backend::Ops& ops, std::span<const backend::Product> group) {
+        try {
+            ops.matmul({}, group);
+            FAIL() << "taken";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.status, Status::Internal) << error.text;
+        }
+    };
+    refused(recorder, products);
+    cpu::CpuOps ops(cpu::scalar_kernels(), {1, 32, 8, 1, 1, 64}, 1);
+    refused(ops, products);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace ng {
 namespace {
 
 TEST(ThreadPool, RunsEveryUnitOnce) {
-    for (const uint32_t n_threads : {1u, 2u, 3u, 8u}) {
+    for (const uint32_t n_threads : {1u, 2u, 3u, 8u, 17u, 33u}) {
         Team team(ThreadPool::shared(), n_threads, nullptr);
         for (uint32_t n_units = 0; n_units < 300; n_units += 7) {
             std::vector<std::atomic<int>> seen(n_units);
@@ -28,8 +28,38 @@ TEST(ThreadPool, RunsEveryUnitOnce) {
     }
 }
 
+// Many more threads than processors: all may enter a loop, each is one of the team, and a smaller team after a large one uses only its own.
+TEST(ThreadPool, TeamsLargerThanTheMachine) {
+    ThreadPool pool;
+    for (const uint32_t n_threads : {33u, 5u, 17u, ThreadPool::max_threads, 2u}) {
+        Team team(pool, n_threads, nullptr);
+        ASSERT_EQ(team.n_threads(), n_threads);
+        for (int round = 0; round < 20; ++round) {
+            // More units than threads, each slow enough that sleepers wake; counts are per thread, as scratch is.
+            std::vector<uint32_t> per_thread(n_threads);
+            team.for_each(3 * n_threads, [&](uint32_t, uint32_t thread) {
+                ASSERT_LT(thread, n_threads);
+                ++per_thread[thread];  // a race if two threads had one number
+                std::this_thread::yield();
+            });
+            uint32_t sum = 0;
+            for (const uint32_t count : per_thread) sum += count;
+            ASSERT_EQ(sum, 3 * n_threads);
+        }
+        EXPECT_THROW(team.for_each(100, [&](uint32_t unit, uint32_t) { if (unit == 50) fail(Status::Internal, "unit %u", unit); }), Error);
+    }
+    // Every one of 33 threads is inside at once: a unit waits for all others, so the loop only ends if all 33 came.
+    std::atomic<uint32_t> inside{0};
+    Team team(pool, 33, nullptr);
+    team.for_each(33, [&](uint32_t, uint32_t) {
+        inside.fetch_add(1);
+        while (inside.load() < 33) std::this_thread::yield();
+    });
+    EXPECT_EQ(inside.load(), 33u);
+}
+
 TEST(ThreadPool, ExceptionsReachTheCaller) {
-    Team team(ThreadPool::shared(), 4, nullptr);
+    Team team(ThreadPool::shared(), 17, nullptr);
     for (int round = 0; round < 50; ++round) {
         EXPECT_THROW(team.for_each(100, [&](uint32_t unit, uint32_t) { if (unit == 37) fail(Status::Internal, "unit %u", unit); }), Error);
         int sum = 0;
