@@ -38,7 +38,7 @@ internal static class App
         }
         finally
         {
-            terminal.ClearStatus();
+            terminal.Finish();
         }
     }
 
@@ -80,9 +80,11 @@ internal static class App
             => (ExitCode.Model, e.Message),
         NativeGenException { Code: NativeGenErrorCode.OutOfMemory } => (ExitCode.Memory, e.Message),
         NativeGenException { Code: NativeGenErrorCode.InvalidRequest } => (ExitCode.Usage, e.Message),
+        NativeGenException { Code: NativeGenErrorCode.ContextOverflow } => (ExitCode.Failed, e.Message.Replace(nameof(Models.ContextOptions.ContextLength), "--context-length")),
         NativeGenException => (ExitCode.Failed, e.Message),
         OutOfMemoryException => (ExitCode.Memory, "out of memory"),
         ArgumentException => (ExitCode.Usage, UsageErrors.OfArgument((ArgumentException)e)),
+        IOException or UnauthorizedAccessException => (ExitCode.Failed, e.Message),
         _ => (ExitCode.Failed, $"{e.GetType().Name}: {e.Message}"),
     };
 }

@@ -212,12 +212,6 @@ TEST(Kernels, MatmulOfHostileWeightsHasTheBitsOfScalar) {
                     expect_same(expected, other.run(x, n, n), (what + " together").c_str());
                     expect_same(expected, other.run(x, n, 1), (what + " alone").c_str());
                     for (const float value : expected) ++(std::isnan(value) ? n_nan : std::isinf(value) ? n_infinite : n_finite);
-                    std::vector<float> a(n_cols), b(n_cols);
-                    for (uint32_t row = 0; row < n_rows; ++row) {
-                        scalar.cpu().kernel->unpack_row(&scalar.cpu().view, row, a.data());
-                        other.cpu().kernel->unpack_row(&other.cpu().view, row, b.data());
-                        expect_same(a, b, (what + " row").c_str());
-                    }
                 }
     if (!sets().empty()) {
         EXPECT_GT(n_finite, 1000u);

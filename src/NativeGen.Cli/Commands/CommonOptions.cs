@@ -1,5 +1,8 @@
 // Options that several verbs share, one definition each, and the way from --model to an open model.
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Numerics;
 using NativeGen.Cli.Shell;
 using NativeGen.Models;
 
@@ -11,7 +14,7 @@ internal static class CommonOptions
 
     public static Option<string?> Model() => new("--model", "-m") { Description = "A .gguf file, or the name of a model in models/ [default: the story model that comes along]", HelpName = "FILE" };
 
-    public static Option<int> Threads() => AtLeast(new Option<int>("--threads", "-t") { Description = "Threads; 0 = as many as there are cores", HelpName = "N" }, 0);
+    public static Option<int> Threads() => Checked(new Option<int>("--threads", "-t") { Description = "Threads; 0 = as many as there are cores", HelpName = "N" }, n => n is >= 0 and <= 256, "from 0 to 256");
 
     public static Option<int> ContextLength() => AtLeast(new Option<int>("--context-length", "-c") { Description = "Longest prompt and text together, in tokens; 0 = the model's, at most 4096", HelpName = "N" }, 0);
 
@@ -38,24 +41,38 @@ internal static class CommonOptions
     /// <summary>For the root: known to every verb.</summary>
     public static Option<bool> Quiet() => new(QuietName, "-q") { Description = "No progress, notes or statistics; only results and errors", Recursive = true };
 
-    public static bool IsQuiet(ParseResult parsed) => parsed.GetResult(QuietName) is System.CommandLine.Parsing.OptionResult { Implicit: false };
+    public static bool IsQuiet(ParseResult parsed) => parsed.GetResult(QuietName) is OptionResult { Implicit: false };
 
     public static Option<int> AtLeast(Option<int> option, int least) => Checked(option, v => v >= least, $"at least {least}");
 
     public static Option<int?> AtLeast(Option<int?> option, int least) => Checked(option, v => v >= least, $"at least {least}");
 
     /// <summary>An option whose value is checked as soon as it is parsed.</summary>
-    public static Option<T> Checked<T>(Option<T> option, Func<T, bool> holds, string range)
+    public static Option<T> Checked<T>(Option<T> option, Func<T, bool> holds, string range) where T : struct, INumber<T>, IMinMaxValue<T>
     {
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && !result.Errors.Any() && !holds(result.GetValueOrDefault<T>()!))
-                result.AddError($"{option.Name} must be {range}, not {result.Tokens[0].Value}");
-        });
+        option.CustomParser = result => ParseNumber(result, option.Name, holds, range);
         return option;
     }
 
-    public static T Refuse<T>(System.CommandLine.Parsing.SymbolResult result, string complaint, T value)
+    /// <summary>The same where no value means the model's own.</summary>
+    public static Option<T?> Checked<T>(Option<T?> option, Func<T, bool> holds, string range) where T : struct, INumber<T>, IMinMaxValue<T>
+    {
+        option.CustomParser = result => ParseNumber(result, option.Name, holds, range);
+        return option;
+    }
+
+    private static T ParseNumber<T>(ArgumentResult result, string name, Func<T, bool> holds, string range) where T : struct, INumber<T>, IMinMaxValue<T>
+    {
+        var word = result.Tokens[0].Value;
+        if (!T.TryParse(word, CultureInfo.InvariantCulture, out var value))
+        {
+            var kind = typeof(T) == typeof(float) ? "a number" : $"a whole number up to {T.MaxValue}";
+            return Refuse(result, $"{name} takes {kind}, not '{word}'", default(T));
+        }
+        return holds(value) ? value : Refuse(result, $"{name} must be {range}, not {word}", default(T));
+    }
+
+    public static T Refuse<T>(SymbolResult result, string complaint, T value)
     {
         result.AddError(complaint);
         return value;

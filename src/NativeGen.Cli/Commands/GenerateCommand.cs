@@ -22,7 +22,7 @@ internal static class GenerateCommand
         var numReturnSequences = CommonOptions.AtLeast(Nullable("--num-return-sequences", null, "How many texts to write [default: 1]"), 1);
         var greedy = new Option<bool>("--greedy") { Description = "Take the likeliest token always" };
         var doSample = new Option<bool>("--do-sample") { Description = "Draw tokens by their probabilities (the default)" };
-        var seed = new Option<long?>("--seed") { Description = "The same seed gives the same text [default: a new one each time]", HelpName = "N" };
+        var seed = CommonOptions.Checked(new Option<long?>("--seed") { Description = "The same seed gives the same text [default: a new one each time]", HelpName = "N" }, _ => true, "");
         var stop = new Option<string[]>("--stop") { Description = "End before this text; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
         var logprobs = new Option<bool>("--logprobs") { Description = "With --json: the log-probability of every token" };
         var json = CommonOptions.Json("The whole result as JSON instead of the text");
@@ -40,6 +40,8 @@ internal static class GenerateCommand
         {
             if (result.GetValue(greedy) && result.GetValue(doSample))
                 result.AddError("--greedy and --do-sample contradict each other");
+            if (result.GetValue(stop)?.Contains("") == true)
+                result.AddError("--stop must not be empty: every text would end before it begins");
             if (result.GetValue(logprobs) && !result.GetValue(json))
                 result.AddError("--logprobs needs --json");
         });
@@ -92,16 +94,16 @@ internal static class GenerateCommand
         var waiting = new Dictionary<int, System.Text.StringBuilder>();
         var ended = new HashSet<int>();
         int front = 0, count = request.Options!.NumReturnSequences ?? 1;
-        if (count == 1)
-            terminal.Write(request.Prompt.Text!);
+        var prompt = request.Prompt.Text!; // written with the first update: a request that is refused leaves stdout empty
         GenerationUpdate? last = null;
         await foreach (var update in generator.StreamAsync(request, cancel).ConfigureAwait(false))
         {
             last = update.Usage is null ? last : update;
             if (count == 1)
             {
-                if (update.Text.Length > 0)
-                    terminal.Write(update.Text);
+                if (prompt.Length + update.Text.Length > 0)
+                    terminal.Write(prompt + update.Text);
+                prompt = "";
                 continue;
             }
             if (!waiting.TryGetValue(update.SequenceIndex, out var text))

@@ -23,9 +23,16 @@ internal static class TextInput
             return ReadFile(file);
         if (terminal.InIsTerminal)
             terminal.Note("reading the text from the terminal; end it with Ctrl-D");
-        using var stdin = Console.OpenStandardInput();
+        using var stdin = terminal.OpenIn();
         using var bytes = new MemoryStream();
-        stdin.CopyTo(bytes);
+        try
+        {
+            stdin.CopyTo(bytes);
+        }
+        catch (IOException e)
+        {
+            throw new CliException(ExitCode.Usage, "cannot read stdin: " + e.Message);
+        }
         cancel.ThrowIfCancellationRequested();
         return bytes.ToArray();
     }
@@ -54,7 +61,8 @@ internal static class TextInput
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CliException(ExitCode.Usage, Directory.Exists(path) ? $"{path} is a folder, not a text" : $"cannot read {path}: {e.Message}");
+            throw new CliException(ExitCode.Usage, Directory.Exists(path) ? $"{path} is a folder, not a text"
+                : e is FileNotFoundException or DirectoryNotFoundException ? $"no such file: {path}" : $"cannot read {path}: {(e is UnauthorizedAccessException ? "permission denied" : e.Message)}");
         }
     }
 }

@@ -23,7 +23,7 @@ internal static class VerifyCommand
         var json = CommonOptions.Json("All cases with measured values and bounds as JSON");
         var invariance = new Option<string?>("--invariance") { Description = "Check that this model's answers are bitwise the same however they are computed", HelpName = "MODEL" };
         var full = new Option<bool>("--full") { Description = "With --invariance: the whole grid, not a sample" };
-        var seed = new Option<int?>("--seed") { Description = "With --invariance: which sample; the one taken is printed", HelpName = "N" };
+        var seed = CommonOptions.Checked(new Option<int?>("--seed") { Description = "With --invariance: which sample; the one taken is printed", HelpName = "N" }, _ => true, "");
         var fingerprint = new Option<string?>("--fingerprint") { Description = "Print a hash of this model's logits on a fixed run: the same on every machine and instruction set", HelpName = "MODEL" };
         verb.Add(paths);
         foreach (var option in new Option[] { exact, positions, threads, allow, verbose, invariance, full, seed, fingerprint, json })

@@ -1,4 +1,5 @@
 // The three streams of the process. stdout carries results only; everything else (status line, notes, errors) goes to stderr.
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -11,14 +12,13 @@ internal sealed class Terminal
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
-    private readonly TextWriter _err = Console.Error;
+    private readonly TextWriter _err = WasClosed(2) ? TextWriter.Null : Console.Error;
     private readonly Lock _errLock = new();
     private string _status = "";
-
-    public Terminal() => Out = new ResultStream(OpenStandardOutput());
+    private bool _midLine;
 
     /// <summary>stdout as bytes. Unbuffered: what is written is seen. Throws <see cref="OutputClosedException"/> when nobody reads any more.</summary>
-    public Stream Out { get; }
+    public Stream Out => field ??= new ResultStream(OpenStandardOutput());
 
     public bool Quiet { get; set; }
     public bool OutIsTerminal { get; } = !Console.IsOutputRedirected;
@@ -35,7 +35,18 @@ internal sealed class Terminal
     public void Write(string text)
     {
         ClearStatus();
+        if (text.Length == 0)
+            return;
+        _midLine = text[^1] != '\n';
         Out.Write(Utf8.GetBytes(text));
+    }
+
+    /// <summary>stdin as bytes.</summary>
+    public Stream OpenIn()
+    {
+        if (WasClosed(0))
+            throw new CliException(ExitCode.Usage, "stdin is closed, and no text is given");
+        return Console.OpenStandardInput();
     }
 
     public void WriteLine(string text = "") => Write(text + "\n");
@@ -59,13 +70,23 @@ internal sealed class Terminal
             if (text == _status)
                 return;
             var width = Math.Max(Console.WindowWidth - 1, 10);
-            _err.Write("\r\x1b[2K" + (text.Length <= width ? text : text[..width]));
-            _err.Flush();
+            WriteToErr("\r\x1b[2K" + (text.Length <= width ? text : text[..width]));
             _status = text;
         }
     }
 
     public void ClearStatus() => Status("");
+
+    /// <summary>Leaves the cursor of a person's terminal at the beginning of a line, whatever ended the verb.</summary>
+    public void Finish()
+    {
+        ClearStatus();
+        if (_midLine && OutIsTerminal)
+        {
+            _midLine = false;
+            Console.Out.Write('\n');
+        }
+    }
 
     /// <summary>Tables and columns on stdout, wrapped at the terminal's width.</summary>
     public void Write(Spectre.Console.Rendering.IRenderable content)
@@ -114,11 +135,24 @@ internal sealed class Terminal
 
     private void WriteError(string text)
     {
-        ClearStatus();
+        if (ErrIsTerminal)
+            Finish();
         lock (_errLock)
         {
-            _err.WriteLine(text);
+            WriteToErr(text + Environment.NewLine);
+        }
+    }
+
+    private void WriteToErr(string text)
+    {
+        try
+        {
+            _err.Write(text);
             _err.Flush();
+        }
+        catch (IOException)
+        {
+            // Nowhere is left to say it (`2>/dev/full`); the exit code still does.
         }
     }
 
@@ -128,9 +162,24 @@ internal sealed class Terminal
     {
         if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
             return Console.OpenStandardOutput();
+        if (WasClosed(1))
+            throw new CliException(ExitCode.Failed, "stdout is closed; there is nowhere to write the result");
         var pipe = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
         return pipe.CanSeek ? Console.OpenStandardOutput() : pipe;
     }
+
+    /// <summary>
+    /// Whether a standard stream was closed when the process began (<c>&lt;&amp;-</c>). The runtime then gives its number to a descriptor of its own, on which a read waits
+    /// for ever; all of those are closed on exec, as nothing that was inherited can be.
+    /// </summary>
+    private static bool WasClosed(int descriptor)
+    {
+        const int GetDescriptorFlags = 1, CloseOnExec = 1;
+        return !OperatingSystem.IsWindows() && FileControl(descriptor, GetDescriptorFlags) is var flags && (flags < 0 || (flags & CloseOnExec) != 0);
+    }
+
+    [DllImport("libc", EntryPoint = "fcntl")]
+    private static extern int FileControl(int descriptor, int command);
 
     private sealed class ResultStream(Stream inner) : Stream
     {

@@ -16,7 +16,10 @@ internal static class UsageErrors
             return null;
         if (verb is RootCommand && parsed.UnmatchedTokens.FirstOrDefault() is { } word)
             return $"unknown verb '{word}'{Nearest(word, verb.Subcommands.Select(c => c.Name))}; {help}";
-        return $"{Lower(parsed.Errors[0].Message.TrimEnd('.'))}; {help}";
+        if (verb is RootCommand)
+            return $"no verb is named; {help}";
+        var message = string.Join(' ', parsed.Errors[0].Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)); // the parser writes lists on several lines
+        return $"{Lower(message.TrimEnd('.'))}; {help}";
     }
 
     /// <summary>An argument the library refused, by the name of the option that set it.</summary>
@@ -25,7 +28,8 @@ internal static class UsageErrors
         if (e.ParamName is null)
             return e.Message;
         var kebab = string.Concat(e.ParamName.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "-" : "") + char.ToLowerInvariant(c) : c.ToString()));
-        return $"--{kebab}: {e.Message.Replace($" (Parameter '{e.ParamName}')", "")}";
+        var message = e.Message.Replace($" (Parameter '{e.ParamName}')", "");
+        return message.StartsWith(e.ParamName, StringComparison.OrdinalIgnoreCase) ? $"--{kebab}{message[e.ParamName.Length..]}" : $"--{kebab}: {message}";
     }
 
     // The parser gives a word that no option knows to the next free argument: `generate --temprature 1` would be a prompt.

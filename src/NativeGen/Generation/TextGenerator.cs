@@ -110,12 +110,13 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     /// <summary>A cache for as many full-length requests as may run at once, or as many as half of the available memory holds.</summary>
     private static ContextOptions SizeCache(string path, TextGeneratorOptions options)
     {
-        if (options.Context.KvCacheTokens > 0)
+        // 0 tokens are one request of full length already.
+        if (options.Context.KvCacheTokens > 0 || options.MaxConcurrentRequests == 1)
         {
             return options.Context;
         }
 
-        var one = Model.EstimateMemory(path, options.Model, options.Context); // 0 tokens mean one request of full length
+        var one = Model.EstimateMemory(path, options.Model, options.Context);
         var fit = one.KvCache > 0 ? one.Available / 2 / one.KvCache : 1;
         var requests = (int)Math.Clamp(fit, 1, options.MaxConcurrentRequests);
         var tokens = Math.Min(one.KvCache / Math.Max(one.KvCachePerToken, 1) * requests, int.MaxValue);
