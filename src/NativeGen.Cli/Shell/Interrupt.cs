@@ -6,7 +6,7 @@ namespace NativeGen.Cli.Shell;
 
 internal sealed class Interrupt : IDisposable
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
 
     private readonly CancellationTokenSource _cancel = new();
     private readonly TaskCompletionSource<int> _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
