@@ -5,6 +5,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/simd/math.h"
+#include "cpu/simd/simd.h"
 
 namespace ng::cpu {
 namespace {
@@ -39,19 +40,19 @@ template <int L, class E>
 void scores(const Lane* lane, const E* k, uint32_t d_k, float scale, float (*to)[page_tokens]) {
     for (int first_vector = 0; first_vector < page_vectors; first_vector += tile_vectors) {
         Floats dot[L][tile_vectors];
-        for (int l = 0; l < L; ++l)
-            for (int v = 0; v < tile_vectors; ++v) dot[l][v] = zero_floats();
+        NG_UNROLL for (int l = 0; l < L; ++l)
+            NG_UNROLL for (int v = 0; v < tile_vectors; ++v) dot[l][v] = zero_floats();
         const E* column = k + static_cast<uint32_t>(first_vector) * lanes;
         for (uint32_t c = 0; c < d_k; ++c, column += page_tokens) {
             Floats keys[tile_vectors];
-            for (int v = 0; v < tile_vectors; ++v) keys[v] = read(column + static_cast<uint32_t>(v) * lanes);
-            for (int l = 0; l < L; ++l) {
+            NG_UNROLL for (int v = 0; v < tile_vectors; ++v) keys[v] = read(column + static_cast<uint32_t>(v) * lanes);
+            NG_UNROLL for (int l = 0; l < L; ++l) {
                 const Floats value = all(lane[l].q[c]);
-                for (int v = 0; v < tile_vectors; ++v) dot[l][v] = fma(value, keys[v], dot[l][v]);
+                NG_UNROLL for (int v = 0; v < tile_vectors; ++v) dot[l][v] = fma(value, keys[v], dot[l][v]);
             }
         }
-        for (int l = 0; l < L; ++l)
-            for (int v = 0; v < tile_vectors; ++v) store_floats(to[l] + static_cast<uint32_t>(first_vector + v) * lanes, mul(dot[l][v], all(scale)));
+        NG_UNROLL for (int l = 0; l < L; ++l)
+            NG_UNROLL for (int v = 0; v < tile_vectors; ++v) store_floats(to[l] + static_cast<uint32_t>(first_vector + v) * lanes, mul(dot[l][v], all(scale)));
     }
 }
 
@@ -73,7 +74,7 @@ inline void weights_of(Lane& lane, float* scores) {
         store_floats(scores + before, s[v]);
     }
     constexpr int vectors16 = 16 / lanes;
-    for (int v = vectors16; v < page_vectors; ++v) s[v % vectors16] = add(s[v % vectors16], s[v]);
+    NG_UNROLL for (int v = vectors16; v < page_vectors; ++v) s[v % vectors16] = add(s[v % vectors16], s[v]);
     lane.keep = exponential1(lane.part_max - max);
     lane.part_sum = __builtin_fmaf(lane.part_sum, lane.keep, sum16(s));
     lane.part_max = max;
@@ -83,24 +84,24 @@ inline void weights_of(Lane& lane, float* scores) {
 template <int L, int V, class E>
 void weigh(Lane* lane, const float (*weights)[page_tokens], const E* v, uint32_t d_v, uint32_t c) {
     uint32_t n_common = page_tokens;
-    for (int l = 0; l < L; ++l) n_common = lane[l].n_valid < n_common ? lane[l].n_valid : n_common;
+    NG_UNROLL for (int l = 0; l < L; ++l) n_common = lane[l].n_valid < n_common ? lane[l].n_valid : n_common;
     Floats sums[L][V];
-    for (int l = 0; l < L; ++l)
-        for (int i = 0; i < V; ++i) sums[l][i] = mul(load_floats(lane[l].part + c + static_cast<uint32_t>(i) * lanes), all(lane[l].keep));
+    NG_UNROLL for (int l = 0; l < L; ++l)
+        NG_UNROLL for (int i = 0; i < V; ++i) sums[l][i] = mul(load_floats(lane[l].part + c + static_cast<uint32_t>(i) * lanes), all(lane[l].keep));
     const E* row = v + c;
     for (uint32_t j = 0; j < n_common; ++j, row += d_v) {
         Floats values[V];
-        for (int i = 0; i < V; ++i) values[i] = read(row + static_cast<uint32_t>(i) * lanes);
-        for (int l = 0; l < L; ++l) {
+        NG_UNROLL for (int i = 0; i < V; ++i) values[i] = read(row + static_cast<uint32_t>(i) * lanes);
+        NG_UNROLL for (int l = 0; l < L; ++l) {
             const Floats weight = all(weights[l][j]);
-            for (int i = 0; i < V; ++i) sums[l][i] = fma(weight, values[i], sums[l][i]);
+            NG_UNROLL for (int i = 0; i < V; ++i) sums[l][i] = fma(weight, values[i], sums[l][i]);
         }
     }
-    for (int l = 0; l < L; ++l) {
+    NG_UNROLL for (int l = 0; l < L; ++l) {
         // what this lane sees and another does not
         for (uint32_t j = n_common; j < lane[l].n_valid; ++j)
-            for (int i = 0; i < V; ++i) sums[l][i] = fma(all(weights[l][j]), read(v + size_t{j} * d_v + c + static_cast<uint32_t>(i) * lanes), sums[l][i]);
-        for (int i = 0; i < V; ++i) store_floats(lane[l].part + c + static_cast<uint32_t>(i) * lanes, sums[l][i]);
+            NG_UNROLL for (int i = 0; i < V; ++i) sums[l][i] = fma(all(weights[l][j]), read(v + size_t{j} * d_v + c + static_cast<uint32_t>(i) * lanes), sums[l][i]);
+        NG_UNROLL for (int i = 0; i < V; ++i) store_floats(lane[l].part + c + static_cast<uint32_t>(i) * lanes, sums[l][i]);
     }
 }
 
@@ -112,12 +113,12 @@ template <class E> float read1(const E* p) {
 template <int L, class E>
 void attend_page(const AttentionJob& job, Lane* lane, const E* k, const E* v, float (*weights)[page_tokens]) {
     scores<L>(lane, k, job.d_k, job.scale, weights);
-    for (int l = 0; l < L; ++l) weights_of(lane[l], weights[l]);
+    NG_UNROLL for (int l = 0; l < L; ++l) weights_of(lane[l], weights[l]);
     uint32_t c = 0;
     for (; c + tile_vectors * lanes <= job.d_v; c += tile_vectors * lanes) weigh<L, tile_vectors>(lane, weights, v, job.d_v, c);
     for (; c + lanes <= job.d_v; c += lanes) weigh<L, 1>(lane, weights, v, job.d_v, c);
     for (; c < job.d_v; ++c)
-        for (int l = 0; l < L; ++l) {
+        NG_UNROLL for (int l = 0; l < L; ++l) {
             float sum = lane[l].part[c] * lane[l].keep;
             for (uint32_t j = 0; j < lane[l].n_valid; ++j) sum = __builtin_fmaf(weights[l][j], read1(v + size_t{j} * job.d_v + c), sum);
             lane[l].part[c] = sum;

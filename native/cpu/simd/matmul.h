@@ -40,15 +40,15 @@ template <class F> constexpr int offset_of = F::traits.largest == 0 && has_dots 
 template <class F> constexpr int group_of = F::traits.largest > 31 ? 2 : F::traits.largest > 15 || F::traits.scales == Scales::Halves ? 4 : 8;
 
 template <uint32_t R>
-void read_nibbles(const uint8_t (&q)[4][R][4], Ints (&v)[8]) {
-    for (int i = 0; i < 4; ++i) {
+NG_INLINE void read_nibbles(const uint8_t (&q)[4][R][4], Ints (&v)[8]) {
+    NG_UNROLL for (int i = 0; i < 4; ++i) {
         const Ints bytes = load(q[i]);
         v[i] = both(bytes, all8(15));
         v[i + 4] = both(down16<4>(bytes), all8(15));
     }
 }
 
-template <int bit> void add_bits(Ints bits, Ints (&v)[8]) {
+template <int bit> NG_INLINE void add_bits(Ints bits, Ints (&v)[8]) {
     const Ints mask = all8(1 << bit);
     v[0] = either(v[0], both(up16<bit>(bits), mask));
     v[1] = either(v[1], both(up16<bit - 1>(bits), mask));
@@ -61,8 +61,8 @@ template <int bit> void add_bits(Ints bits, Ints (&v)[8]) {
 }
 
 template <uint32_t R>
-void read_pairs(const uint8_t (&low2)[2][R][4], Ints (&v)[8]) {
-    for (int half = 0; half < 2; ++half) {
+NG_INLINE void read_pairs(const uint8_t (&low2)[2][R][4], Ints (&v)[8]) {
+    NG_UNROLL for (int half = 0; half < 2; ++half) {
         const Ints bytes = load(low2[half]);
         v[4 * half] = both(bytes, all8(3));
         v[4 * half + 1] = both(down16<2>(bytes), all8(3));
@@ -71,31 +71,31 @@ void read_pairs(const uint8_t (&low2)[2][R][4], Ints (&v)[8]) {
     }
 }
 
-Ints add_pairs(Ints sixteens) { return pairs16(sixteens, all16(1)); }
+NG_INLINE Ints add_pairs(Ints sixteens) { return pairs16(sixteens, all16(1)); }
 
 // Sums over n vectors of bytes, for each row.
 template <class F>
-Ints byte_sums(const Ints* v, int n) {
+NG_INLINE Ints byte_sums(const Ints* v, int n) {
     if constexpr (F::traits.largest == 0 && has_dots) {
         Ints sum = zero();
-        for (int i = 0; i < n; ++i) sum = dot4(sum, v[i], all8(1));
+        NG_UNROLL for (int i = 0; i < n; ++i) sum = dot4(sum, v[i], all8(1));
         return sum;
     } else if constexpr (F::traits.largest == 0) {
         Ints sum = zero();
-        for (int i = 0; i < n; ++i) sum = add16(sum, pairs8(all8(1), v[i]));
+        NG_UNROLL for (int i = 0; i < n; ++i) sum = add16(sum, pairs8(all8(1), v[i]));
         return add_pairs(sum);
     } else {
         Ints sum = v[0];  // at most 8 x 31 or 4 x 63 in a byte
-        for (int i = 1; i < n; ++i) sum = add8(sum, v[i]);
+        NG_UNROLL for (int i = 1; i < n; ++i) sum = add8(sum, v[i]);
         return add_pairs(pairs8(sum, all8(1)));
     }
 }
 
-template <class F> void sum_block(Block& b) { b.p = to_floats(sub32(byte_sums<F>(b.v, 8), all32(32 * offset_of<F>))); }
+template <class F> NG_INLINE void sum_block(Block& b) { b.p = to_floats(sub32(byte_sums<F>(b.v, 8), all32(32 * offset_of<F>))); }
 
 // With a scale for each half, given as 32 bits: what dot() wants of them, and the block's sum.
 template <class F>
-void set_halves(Ints first, Ints second, Block& b) {
+NG_INLINE void set_halves(Ints first, Ints second, Block& b) {
     const Ints low = all32(0xffff);
     const Ints pair = either(both(first, low), up32<16>(second));
     if constexpr (has_dots) {
@@ -115,7 +115,7 @@ void set_halves(Ints first, Ints second, Block& b) {
 struct CodeBook {
     uint8_t values[16];
     constexpr CodeBook(const int8_t (&signed_values)[16], int up) : values() {
-        for (int i = 0; i < 16; ++i) values[i] = static_cast<uint8_t>(signed_values[i] + up);
+        NG_UNROLL for (int i = 0; i < 16; ++i) values[i] = static_cast<uint8_t>(signed_values[i] + up);
     }
 };
 constexpr int8_t iq4_nl_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};  // as in tensor/blocks.h
@@ -126,7 +126,7 @@ constexpr CodeBook mxfp4_book(mxfp4_values, 12);
 struct Q4_0 {
     static constexpr Traits traits{15, 8};
     using Panel = PanelNibbles<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         b.dw = load_f16(panel.d[part]);
         sum_block<Q4_0>(b);
@@ -136,7 +136,7 @@ struct Q4_0 {
 struct Q4_1 {
     static constexpr Traits traits{15, 0, Scales::One, Minimum::One};
     using Panel = PanelQ4_1<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         b.dw = load_f16(panel.d[part]);
         b.mw = load_f16(panel.m[part]);
@@ -147,7 +147,7 @@ struct Q4_1 {
 struct Q5_0 {
     static constexpr Traits traits{31, 16};
     using Panel = PanelQ5_0<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         add_bits<4>(load(panel.high[part]), b.v);
         b.dw = load_f16(panel.d[part]);
@@ -158,7 +158,7 @@ struct Q5_0 {
 struct Q5_1 {
     static constexpr Traits traits{31, 0, Scales::One, Minimum::One};
     using Panel = PanelQ5_1<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         add_bits<4>(load(panel.high[part]), b.v);
         b.dw = load_f16(panel.d[part]);
@@ -170,8 +170,8 @@ struct Q5_1 {
 struct Q8_0 {
     static constexpr Traits traits{0, 0};
     using Panel = PanelQ8_0<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
-        for (int i = 0; i < 8; ++i) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
+        NG_UNROLL for (int i = 0; i < 8; ++i) {
             b.v[i] = load(panel.q[part][i]);
             if constexpr (has_dots) b.v[i] = differ(b.v[i], all8(0x80));
         }
@@ -183,7 +183,7 @@ struct Q8_0 {
 struct Q2_K {
     static constexpr Traits traits{3, 0, Scales::Halves, Minimum::Halves};
     using Panel = PanelQ2_K<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_pairs(panel.low2[part], b.v);
         const Ints first = load_u8(panel.scale[2 * part]), second = load_u8(panel.scale[2 * part + 1]), nibble = all32(15);
         set_halves<Q2_K>(both(first, nibble), both(second, nibble), b);
@@ -197,7 +197,7 @@ struct Q2_K {
 struct Q3_K {
     static constexpr Traits traits{7, 4, Scales::Halves};
     using Panel = PanelQ3_K<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_pairs(panel.low2[part], b.v);
         add_bits<2>(load(panel.high[part]), b.v);
         set_halves<Q3_K>(load_i8(panel.scale[2 * part]), load_i8(panel.scale[2 * part + 1]), b);
@@ -206,7 +206,7 @@ struct Q3_K {
 };
 
 template <class Panel>
-void read_scales_k4(const Panel& panel, uint32_t part, Block& b) {
+NG_INLINE void read_scales_k4(const Panel& panel, uint32_t part, Block& b) {
     b.dw = mul(load_f16(panel.d), to_floats(load_u8(panel.scale[part])));
     b.mw = negate(mul(load_f16(panel.dmin), to_floats(load_u8(panel.min[part]))));
 }
@@ -214,7 +214,7 @@ void read_scales_k4(const Panel& panel, uint32_t part, Block& b) {
 struct Q4_K {
     static constexpr Traits traits{15, 0, Scales::One, Minimum::One};
     using Panel = PanelQ4_K<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         read_scales_k4(panel, part, b);
         sum_block<Q4_K>(b);
@@ -224,7 +224,7 @@ struct Q4_K {
 struct Q5_K {
     static constexpr Traits traits{31, 0, Scales::One, Minimum::One};
     using Panel = PanelQ5_K<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.part[part].q, b.v);
         add_bits<4>(load(panel.part[part].high), b.v);
         read_scales_k4(panel, part, b);
@@ -235,9 +235,9 @@ struct Q5_K {
 struct Q6_K {
     static constexpr Traits traits{63, 32, Scales::Halves};
     using Panel = PanelQ6_K<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.part[part].q, b.v);
-        for (int half = 0; half < 2; ++half) {
+        NG_UNROLL for (int half = 0; half < 2; ++half) {
             const Ints bits = load(panel.part[part].high2[half]), mask = all8(0x30);
             Ints* const v = b.v + 4 * half;
             v[0] = either(v[0], both(up16<4>(bits), mask));
@@ -251,7 +251,7 @@ struct Q6_K {
 };
 
 template <uint32_t R>
-void read_code_book(const uint8_t (&q)[4][R][4], const CodeBook& book, Ints (&v)[8]) {
+NG_INLINE void read_code_book(const uint8_t (&q)[4][R][4], const CodeBook& book, Ints (&v)[8]) {
     read_nibbles(q, v);
     for (Ints& bytes : v) bytes = look_up(book.values, bytes);
 }
@@ -259,7 +259,7 @@ void read_code_book(const uint8_t (&q)[4][R][4], const CodeBook& book, Ints (&v)
 struct IQ4_NL {
     static constexpr Traits traits{0, 0};
     using Panel = PanelNibbles<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], iq4_nl_book, b.v);
         b.dw = load_f16(panel.d[part]);
         sum_block<IQ4_NL>(b);
@@ -269,7 +269,7 @@ struct IQ4_NL {
 struct IQ4_XS {
     static constexpr Traits traits{0, 0};
     using Panel = PanelIQ4_XS<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], iq4_nl_book, b.v);
         b.dw = mul(load_f16(panel.d), to_floats(load_i8(panel.scale[part])));
         sum_block<IQ4_XS>(b);
@@ -279,7 +279,7 @@ struct IQ4_XS {
 struct MXFP4 {
     static constexpr Traits traits{24, 12};
     using Panel = PanelNibbles<lanes>;
-    static void read(const Panel& panel, uint32_t part, Block& b) {
+    NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], mxfp4_book, b.v);
         b.dw = load_bf16(panel.d[part]);
         sum_block<MXFP4>(b);
@@ -289,104 +289,99 @@ struct MXFP4 {
 // ---- integer products ------------------------------------------------------------------------------------------------
 
 // N planes of activations: of each row one (A8), or two (A16: 128 times the first plus the second).
-template <int N>
 struct Planes {
-    const int8_t* q[N];
-    const ActBlock* a[N];
-    // `k` blocks into planes [first, first + N)
-    Planes(const ActView* x, size_t first, uint32_t k) {
-        for (size_t n = 0; n < N; ++n) {
-            q[n] = static_cast<const int8_t*>(x->values) + (first + n) * x->n_cols + k * act_block;
-            a[n] = x->blocks + (first + n) * (x->n_cols / act_block) + k;
-        }
-    }
-    Ints four(int n, int i) const {  // activations 4 i ... 4 i + 3, to all lanes
+    const int8_t* q;     // of plane 0; the next one is n_cols further
+    const ActBlock* a;
+    size_t n_cols;
+    // `k` blocks into plane `first`
+    Planes(const ActView* x, size_t first, uint32_t k)
+        : q(static_cast<const int8_t*>(x->values) + first * x->n_cols + k * act_block), a(x->blocks + first * (x->n_cols / act_block) + k), n_cols(x->n_cols) {}
+    NG_INLINE Ints four(int n, int i) const {  // activations 4 i ... 4 i + 3, to all lanes
         int32_t word;
-        __builtin_memcpy(&word, q[n] + 4 * i, 4);
+        __builtin_memcpy(&word, q + static_cast<size_t>(n) * n_cols + 4 * i, 4);
         return all32(word);
     }
-    void advance() {
-        for (int n = 0; n < N; ++n) {
-            q[n] += act_block;
-            ++a[n];
-        }
+    NG_INLINE const ActBlock& block(int n) const { return a[static_cast<size_t>(n) * (n_cols / act_block)]; }
+    NG_INLINE void advance() {
+        q += act_block;
+        ++a;
     }
 };
 
 // I of the specification for P panels and N planes.
 template <class F, int P, int N>
-void dot(const Block* const (&b)[P], const Planes<N>& x, Ints (&sum)[P][N]) {
+NG_INLINE void dot(const Block* const (&b)[P], const Planes& x, Ints (&sum)[P][N]) {
     constexpr bool halves = F::traits.scales == Scales::Halves;
     constexpr int vectors = halves ? 4 : 8;  // that one scale covers
-    for (int part = 0; part < 8; part += vectors) {
+    NG_UNROLL for (int part = 0; part < 8; part += vectors) {
         Ints s[P][N];
         if constexpr (has_dots) {
-            for (int p = 0; p < P; ++p)
-                for (int n = 0; n < N; ++n) s[p][n] = zero();
-            for (int i = part; i < part + vectors; ++i)
-                for (int n = 0; n < N; ++n) {
+            NG_UNROLL for (int p = 0; p < P; ++p)
+                NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = zero();
+            NG_UNROLL for (int i = part; i < part + vectors; ++i)
+                NG_UNROLL for (int n = 0; n < N; ++n) {
                     const Ints q = x.four(n, i);
-                    for (int p = 0; p < P; ++p) s[p][n] = dot4(s[p][n], b[p]->v[i], q);
+                    NG_UNROLL for (int p = 0; p < P; ++p) s[p][n] = dot4(s[p][n], b[p]->v[i], q);
                 }
             if constexpr (halves)
-                for (int p = 0; p < P; ++p)
-                    for (int n = 0; n < N; ++n) s[p][n] = mul32(s[p][n], b[p]->scale[part / 4]);
+                NG_UNROLL for (int p = 0; p < P; ++p)
+                    NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = mul32(s[p][n], b[p]->scale[part / 4]);
         } else if constexpr (signed_bytes<F>) {
-            for (int p = 0; p < P; ++p)
-                for (int n = 0; n < N; ++n) s[p][n] = zero();
-            for (int i = part; i < part + vectors; ++i)
-                for (int p = 0; p < P; ++p) {
+            NG_UNROLL for (int p = 0; p < P; ++p)
+                NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = zero();
+            NG_UNROLL for (int i = part; i < part + vectors; ++i)
+                NG_UNROLL for (int p = 0; p < P; ++p) {
                     const Ints magnitude = abs8(b[p]->v[i]);
-                    for (int n = 0; n < N; ++n) s[p][n] = dot2(s[p][n], pairs8(magnitude, sign8(x.four(n, i), b[p]->v[i])), all16(1));
+                    NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = dot2(s[p][n], pairs8(magnitude, sign8(x.four(n, i), b[p]->v[i])), all16(1));
                 }
         } else {
             constexpr int group = group_of<F> < vectors ? group_of<F> : vectors;
-            for (int first = part; first < part + vectors; first += group) {
+            NG_UNROLL for (int first = part; first < part + vectors; first += group) {
                 Ints sixteens[P][N];
-                for (int i = first; i < first + group; ++i)
-                    for (int n = 0; n < N; ++n) {
+                NG_UNROLL for (int i = first; i < first + group; ++i)
+                    NG_UNROLL for (int n = 0; n < N; ++n) {
                         const Ints q = x.four(n, i);
-                        for (int p = 0; p < P; ++p) {
+                        NG_UNROLL for (int p = 0; p < P; ++p) {
                             const Ints products = pairs8(b[p]->v[i], q);
                             sixteens[p][n] = i == first ? products : add16(sixteens[p][n], products);
                         }
                     }
-                for (int p = 0; p < P; ++p)
-                    for (int n = 0; n < N; ++n) {
+                NG_UNROLL for (int p = 0; p < P; ++p)
+                    NG_UNROLL for (int n = 0; n < N; ++n) {
                         const Ints weights = halves ? b[p]->scale[part / 4] : all16(1);
                         s[p][n] = first == part ? pairs16(sixteens[p][n], weights) : dot2(s[p][n], sixteens[p][n], weights);
                     }
             }
         }
-        for (int p = 0; p < P; ++p)
-            for (int n = 0; n < N; ++n) sum[p][n] = part == 0 ? s[p][n] : add32(sum[p][n], s[p][n]);
+        NG_UNROLL for (int p = 0; p < P; ++p)
+            NG_UNROLL for (int n = 0; n < N; ++n) sum[p][n] = part == 0 ? s[p][n] : add32(sum[p][n], s[p][n]);
     }
     if constexpr (offset_of<F> != 0)
-        for (int n = 0; n < N; ++n) {
-            const Ints sums = all32(x.a[n]->sum);  // of both halves' activations
-            for (int p = 0; p < P; ++p) sum[p][n] = dot2(sum[p][n], sums, halves ? b[p]->offset : all16(-offset_of<F>));
+        NG_UNROLL for (int n = 0; n < N; ++n) {
+            const Ints sums = all32(x.block(n).sum);  // of both halves' activations
+            NG_UNROLL for (int p = 0; p < P; ++p) sum[p][n] = dot2(sum[p][n], sums, halves ? b[p]->offset : all16(-offset_of<F>));
         }
 }
 
 template <int planes>
-Ints join(Ints first, Ints second) {
+NG_INLINE Ints join(Ints first, Ints second) {
     if constexpr (planes == 1) return first;
     else return add32(up32<7>(first), second);
 }
 
 // Adds a block to the T x P outputs.
 template <class F, int P, int T, int planes>
-void add_block(const Block* const (&b)[P], const Planes<T * planes>& x, Floats (&acc)[P][T]) {
+NG_INLINE void add_block(const Block* const (&b)[P], const Planes& x, Floats (&acc)[P][T]) {
     Ints sum[P][T * planes];
     dot<F, P, T * planes>(b, x, sum);
-    for (int t = 0; t < T; ++t) {
-        const ActBlock& a = *x.a[t * planes];
-        for (int p = 0; p < P; ++p) {
+    NG_UNROLL for (int t = 0; t < T; ++t) {
+        const ActBlock& a = x.block(t * planes);
+        NG_UNROLL for (int p = 0; p < P; ++p) {
             const Floats products = mul(all(a.d), to_floats(join<planes>(sum[p][t * planes], sum[p][t * planes + planes - 1])));
             acc[p][t] = fma(b[p]->dw, fma(all(a.m), b[p]->p, products), acc[p][t]);
             if constexpr (F::traits.minimum == Minimum::One) acc[p][t] = fma(b[p]->mw, all(a.s), acc[p][t]);
             if constexpr (F::traits.minimum == Minimum::Halves) {
-                const Ints first = pairs16(b[p]->minima, all32(a.sum)), second = pairs16(b[p]->minima, all32(x.a[t * planes + planes - 1]->sum));
+                const Ints first = pairs16(b[p]->minima, all32(a.sum)), second = pairs16(b[p]->minima, all32(x.block(t * planes + planes - 1).sum));
                 acc[p][t] = fma(b[p]->mw, fma(all(a.m), b[p]->mp, mul(all(a.d), to_floats(join<planes>(first, second)))), acc[p][t]);
             }
         }
@@ -394,7 +389,7 @@ void add_block(const Block* const (&b)[P], const Planes<T * planes>& x, Floats (
 }
 
 template <class F>
-void read_block(const uint8_t* panel, uint32_t k, Block& b) {
+NG_INLINE void read_block(const uint8_t* panel, uint32_t k, Block& b) {
     F::read(reinterpret_cast<const typename F::Panel*>(panel)[k / F::Panel::parts], k % F::Panel::parts, b);
 }
 
@@ -402,9 +397,9 @@ void read_block(const uint8_t* panel, uint32_t k, Block& b) {
 
 template <class F, int T, int planes>
 void few_rows_of(const uint8_t* panel, uint32_t n_blocks, const ActView* x, uint32_t row, float* out, size_t stride) {
-    Planes<T * planes> activations(x, size_t{row} * planes, 0);
+    Planes activations(x, size_t{row} * planes, 0);
     Floats acc[1][T];
-    for (int t = 0; t < T; ++t) acc[0][t] = zero_floats();
+    NG_UNROLL for (int t = 0; t < T; ++t) acc[0][t] = zero_floats();
     for (uint32_t k = 0; k < n_blocks; ++k) {
         Block b;
         read_block<F>(panel, k, b);
@@ -412,7 +407,7 @@ void few_rows_of(const uint8_t* panel, uint32_t n_blocks, const ActView* x, uint
         add_block<F, 1, T, planes>(blocks, activations, acc);
         activations.advance();
     }
-    for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride, acc[0][t]);
+    NG_UNROLL for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride, acc[0][t]);
 }
 
 template <class F, int planes>
@@ -441,18 +436,18 @@ constexpr uint32_t chunk_blocks = 8;
 // A tile's outputs stay in `out` between chunks.
 template <class F, int P, int T, int planes>
 void add_chunk(const Block* chunk, uint32_t first_block, uint32_t n_blocks, const ActView* x, uint32_t row, float* out, size_t stride) {
-    Planes<T * planes> activations(x, size_t{row} * planes, first_block);
+    Planes activations(x, size_t{row} * planes, first_block);
     Floats acc[P][T];
-    for (int p = 0; p < P; ++p)
-        for (int t = 0; t < T; ++t) acc[p][t] = first_block == 0 ? zero_floats() : load_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes);
+    NG_UNROLL for (int p = 0; p < P; ++p)
+        NG_UNROLL for (int t = 0; t < T; ++t) acc[p][t] = first_block == 0 ? zero_floats() : load_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes);
     for (uint32_t k = 0; k < n_blocks; ++k) {
         const Block* blocks[P];
-        for (int p = 0; p < P; ++p) blocks[p] = chunk + static_cast<uint32_t>(p) * chunk_blocks + k;
+        NG_UNROLL for (int p = 0; p < P; ++p) blocks[p] = chunk + static_cast<uint32_t>(p) * chunk_blocks + k;
         add_block<F, P, T, planes>(blocks, activations, acc);
         activations.advance();
     }
-    for (int p = 0; p < P; ++p)
-        for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes, acc[p][t]);
+    NG_UNROLL for (int p = 0; p < P; ++p)
+        NG_UNROLL for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes, acc[p][t]);
 }
 
 template <class F, int P, int planes>
@@ -500,23 +495,23 @@ struct BF16 {
 
 // P panels and T rows together, so that enough independent sums are under way. Columns [first, last); outputs wait in `out` between calls.
 template <class F, int P, int T>
-void float_tile(const typename F::Element* weights, size_t panel_elements, uint32_t first, uint32_t last, const ActView* x, uint32_t row, float* out,
+NG_INLINE void float_tile(const typename F::Element* weights, size_t panel_elements, uint32_t first, uint32_t last, const ActView* x, uint32_t row, float* out,
                 size_t stride) {
     const float* values[T];
-    for (int t = 0; t < T; ++t) values[t] = static_cast<const float*>(x->values) + size_t{row + static_cast<uint32_t>(t)} * x->n_cols;
+    NG_UNROLL for (int t = 0; t < T; ++t) values[t] = static_cast<const float*>(x->values) + size_t{row + static_cast<uint32_t>(t)} * x->n_cols;
     Floats acc[P][T];
-    for (int p = 0; p < P; ++p)
-        for (int t = 0; t < T; ++t) acc[p][t] = first == 0 ? zero_floats() : load_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes);
+    NG_UNROLL for (int p = 0; p < P; ++p)
+        NG_UNROLL for (int t = 0; t < T; ++t) acc[p][t] = first == 0 ? zero_floats() : load_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes);
     for (uint32_t k = first; k < last; ++k, weights += lanes) {
         Floats column[P];
-        for (int p = 0; p < P; ++p) column[p] = F::read(weights + static_cast<size_t>(p) * panel_elements);
-        for (int t = 0; t < T; ++t) {
+        NG_UNROLL for (int p = 0; p < P; ++p) column[p] = F::read(weights + static_cast<size_t>(p) * panel_elements);
+        NG_UNROLL for (int t = 0; t < T; ++t) {
             const Floats value = all(values[t][k]);
-            for (int p = 0; p < P; ++p) acc[p][t] = fma(column[p], value, acc[p][t]);
+            NG_UNROLL for (int p = 0; p < P; ++p) acc[p][t] = fma(column[p], value, acc[p][t]);
         }
     }
-    for (int p = 0; p < P; ++p)
-        for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes, acc[p][t]);
+    NG_UNROLL for (int p = 0; p < P; ++p)
+        NG_UNROLL for (int t = 0; t < T; ++t) store_floats(out + static_cast<size_t>(t) * stride + static_cast<size_t>(p) * lanes, acc[p][t]);
 }
 
 template <class F, int P>

@@ -5,6 +5,15 @@
 
 namespace ng::cpu {
 
+// Accumulators live in registers only if everything around them is one function and its short loops are laid out flat.
+#if defined(_MSC_VER) && !defined(__clang__)
+#  define NG_INLINE __forceinline
+#  define NG_UNROLL
+#else
+#  define NG_INLINE [[gnu::always_inline]] inline
+#  define NG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 struct SimdMatmul {
     uint32_t type;      // ggml's number
     MatmulFn few;       // A8 or float activations
