@@ -33,7 +33,7 @@ struct ActView {
     ActFormat format;
     uint32_t n_rows;
     uint32_t n_cols;
-    const void* values;      // float [n_rows][n_cols], or int8_t [n_rows][planes][n_cols]
+    const void* values;      // float [n_rows][n_cols], or int8_t [n_rows][planes][n_cols] (Kernels::act_up higher)
     const ActBlock* blocks;  // [n_rows][planes][n_cols / 32] (planes differ in `sum` only), not in F32
 };
 
@@ -64,7 +64,7 @@ constexpr uint32_t few_rows = 4;          // `few` takes at most this many activ
 constexpr uint32_t n_types = 48;          // size of tables indexed by ggml's type number
 constexpr uint32_t page_tokens = 64;      // positions of a KV page, and of an attention tile
 constexpr uint32_t split_pages = 16;      // pages of a split: softmax runs within a split, then splits are combined in order
-constexpr size_t matmul_scratch_bytes = 16 << 10;  // a chunk of columns of two panels, unpacked
+constexpr size_t matmul_scratch_bytes = 32 << 10;  // a chunk of columns of two panels, unpacked
 
 // One query row of attention. A page holds K as [n_head_kv][d_k][64] and V as [n_head_kv][64][d_v].
 struct AttentionRow {
@@ -96,6 +96,7 @@ constexpr size_t attention_scratch_bytes(size_t group, size_t d_k, size_t d_v) {
 
 struct Kernels {
     const char* name;
+    uint8_t act_up;  // bytes of activations are stored this much higher: 128 where the products want them unsigned, else 0
     const MatmulKernel* matmul[n_types];         // by weight type, activations A8 (quantized types) or F32; null: take scalar's
     const MatmulKernel* matmul_a16[n_types];     // quantized types with A16 activations
     void (*quantize_a8)(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);    // one row

@@ -40,7 +40,10 @@ __m256i pack_bytes(const __m256i (&n)[4]) {
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-void store_bytes(int8_t* q, __m256i bytes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes); }
+template <bool up>
+void store_bytes(int8_t* q, __m256i bytes) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), up ? _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)) : bytes);
+}
 
 void poison(ActBlock& block) {
     const float nan = __builtin_nanf("");
@@ -58,16 +61,15 @@ void map(const float* a, const float* b, float* out, size_t n, Vector&& vector) 
     _mm256_maskstore_ps(out + i, rest, vector(_mm256_maskload_ps(a + i, rest), b ? _mm256_maskload_ps(b + i, rest) : _mm256_setzero_ps()));
 }
 
-}  // namespace
-
-void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
+template <bool up>
+void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
     for (uint32_t k = 0; k < n_cols / act_block; ++k, x += act_block, q += act_block) {
         ActBlock& block = blocks[k];
         __m256 v[4];
         for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 8 * i);
         if (!finite(v)) {
             poison(block);
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm256_setzero_si256());
+            store_bytes<up>(q, _mm256_setzero_si256());
             continue;
         }
         const float low = lowest(_mm256_min_ps(_mm256_min_ps(v[0], v[1]), _mm256_min_ps(v[2], v[3])));
@@ -79,14 +81,15 @@ void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* bloc
         __m256i n[4];
         for (int i = 0; i < 4; ++i)
             n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(v[i], _mm256_set1_ps(block.m)), _mm256_set1_ps(inverse)));
-        store_bytes(q, pack_bytes(n));
+        store_bytes<up>(q, pack_bytes(n));
         block.sum = two_sums(n);
         const int32_t sum_of_all = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
         block.s = __builtin_fmaf(block.m, 32.0f, block.d * static_cast<float>(sum_of_all));
     }
 }
 
-void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
+template <bool up>
+void quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
     const uint32_t n_blocks = n_cols / act_block;
     for (uint32_t k = 0; k < n_blocks; ++k, x += act_block, q += act_block) {
         ActBlock &first = blocks[k], &second = blocks[n_blocks + k];
@@ -95,8 +98,8 @@ void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blo
         if (!finite(v)) {
             poison(first);
             poison(second);
-            store_bytes(q, _mm256_setzero_si256());
-            store_bytes(q + n_cols, _mm256_setzero_si256());
+            store_bytes<up>(q, _mm256_setzero_si256());
+            store_bytes<up>(q + n_cols, _mm256_setzero_si256());
             continue;
         }
         const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
@@ -109,8 +112,8 @@ void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blo
             high[i] = _mm256_srai_epi32(n[i], 7);
             low[i] = _mm256_and_si256(n[i], _mm256_set1_epi32(127));
         }
-        store_bytes(q, pack_bytes(high));
-        store_bytes(q + n_cols, pack_bytes(low));
+        store_bytes<up>(q, pack_bytes(high));
+        store_bytes<up>(q + n_cols, pack_bytes(low));
         const int32_t sum_of_all = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
         first.d = second.d = d;
         first.m = second.m = 0;
@@ -119,6 +122,13 @@ void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blo
         second.sum = two_sums(low);
     }
 }
+
+}  // namespace
+
+void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) { quantize_a8<false>(x, n_cols, q, blocks); }
+void avx2_quantize_a8_up(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) { quantize_a8<true>(x, n_cols, q, blocks); }
+void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) { quantize_a16<false>(x, n_cols, q, blocks); }
+void avx2_quantize_a16_up(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) { quantize_a16<true>(x, n_cols, q, blocks); }
 
 void avx2_to_f16(const float* x, uint16_t* out, size_t n) {
     size_t i = 0;

@@ -13,14 +13,15 @@ namespace {
 
 // One block of a panel, unpacked. Each type uses a part of it.
 struct Block {
-    Ints v[8];     // [i]: columns 4 i ... 4 i + 3 of every row; unsigned bytes, signed ones only where signed_bytes<F>
+    Ints v[8];     // [i]: columns 4 i ... 4 i + 3 of every row. With dots the signed integers, else unsigned bytes (signed where signed_bytes<F>)
     Floats dw;
     Floats p;      // sum of the block's integers, with offset and inner scales
     Floats mw;     // types with a minimum
     Floats mp;     // Q2_K: 16 times the sum of both halves' minima
     Ints minima;   // Q2_K: minimum of each half, one in each 16 bits
     Ints scale[2]; // a scale for each half: as 32 bits with dots, else in both 16 bits of a lane
-    Ints offset;   // a scale for each half: -offset * scale, one half in each 16 bits
+    Ints offset;   // without dots, a scale for each half: -offset * scale, one half in each 16 bits
+    Ints start[2]; // with dots: -128 times the sum of the integers (of each half), since activations are 128 higher
 };
 
 enum class Scales : uint8_t { One, Halves };
@@ -33,9 +34,7 @@ struct Traits {
     Minimum minimum = Minimum::None;
 };
 
-// Dots take unsigned bytes: signed ones are moved up by 128.
-template <class F> constexpr bool signed_bytes = F::traits.largest == 0 && !has_dots;
-template <class F> constexpr int offset_of = F::traits.largest == 0 && has_dots ? 128 : F::traits.offset;
+template <class F> constexpr bool signed_bytes = F::traits.largest == 0;
 // Vectors of products whose sum in 16 bits can not overflow.
 template <class F> constexpr int group_of = F::traits.largest > 31 ? 2 : F::traits.largest > 15 || F::traits.scales == Scales::Halves ? 4 : 8;
 
@@ -76,42 +75,62 @@ NG_INLINE Ints add_pairs(Ints sixteens) { return pairs16(sixteens, all16(1)); }
 // Sums over n vectors of bytes, for each row.
 template <class F>
 NG_INLINE Ints byte_sums(const Ints* v, int n) {
-    if constexpr (F::traits.largest == 0 && has_dots) {
+    if constexpr (signed_bytes<F> && has_dots) {
         Ints sum = zero();
-        NG_UNROLL for (int i = 0; i < n; ++i) sum = dot4(sum, v[i], all8(1));
+        NG_UNROLL for (int i = 0; i < n; ++i) sum = dot4(sum, all8(1), v[i]);
         return sum;
-    } else if constexpr (F::traits.largest == 0) {
+    } else if constexpr (signed_bytes<F>) {
         Ints sum = zero();
         NG_UNROLL for (int i = 0; i < n; ++i) sum = add16(sum, pairs8(all8(1), v[i]));
         return add_pairs(sum);
     } else {
         Ints sum = v[0];  // at most 8 x 31 or 4 x 63 in a byte
         NG_UNROLL for (int i = 1; i < n; ++i) sum = add8(sum, v[i]);
-        return add_pairs(pairs8(sum, all8(1)));
+        if constexpr (has_dots) return dot4(zero(), sum, all8(1));
+        else return add_pairs(pairs8(sum, all8(1)));
     }
 }
 
-template <class F> NG_INLINE void sum_block(Block& b) { b.p = to_floats(sub32(byte_sums<F>(b.v, 8), all32(32 * offset_of<F>))); }
+template <class F> NG_INLINE Ints integer_sums(const Ints* v, int n) {
+    return F::traits.offset == 0 ? byte_sums<F>(v, n) : sub32(byte_sums<F>(v, n), all32(4 * n * F::traits.offset));
+}
 
-// With a scale for each half, given as 32 bits: what dot() wants of them, and the block's sum.
+// With dots, bytes become the signed integers.
+template <class F> NG_INLINE void subtract_offset(Block& b) {
+    if constexpr (has_dots && F::traits.offset != 0)
+        NG_UNROLL for (int i = 0; i < 8; ++i) b.v[i] = sub8(b.v[i], all8(F::traits.offset));
+}
+
+NG_INLINE Ints start_of(Ints sum) { return sub32(zero(), up32<7>(sum)); }
+
+// Ends a block with one scale.
+template <class F> NG_INLINE void finish(Block& b) {
+    const Ints sum = integer_sums<F>(b.v, 8);
+    if constexpr (has_dots) b.start[0] = start_of(sum);
+    b.p = to_floats(sum);
+    subtract_offset<F>(b);
+}
+
+// Ends a block with a scale for each half, given as 32 bits.
 template <class F>
-NG_INLINE void set_halves(Ints first, Ints second, Block& b) {
-    const Ints low = all32(0xffff);
-    const Ints pair = either(both(first, low), up32<16>(second));
+NG_INLINE void finish(Ints first, Ints second, Block& b) {
+    const Ints sums[2] = {integer_sums<F>(b.v, 4), integer_sums<F>(b.v + 4, 4)};
+    b.p = to_floats(add32(mul32(first, sums[0]), mul32(second, sums[1])));
     if constexpr (has_dots) {
         b.scale[0] = first;
         b.scale[1] = second;
+        b.start[0] = start_of(sums[0]);
+        b.start[1] = start_of(sums[1]);
     } else {
+        const Ints low = all32(0xffff);
         b.scale[0] = either(both(first, low), up32<16>(first));
         b.scale[1] = either(both(second, low), up32<16>(second));
+        if constexpr (F::traits.offset != 0) b.offset = mul16(either(both(first, low), up32<16>(second)), all16(-F::traits.offset));
     }
-    if constexpr (F::traits.offset != 0) b.offset = mul16(pair, all16(-F::traits.offset));
-    Ints p = add32(mul32(first, byte_sums<F>(b.v, 4)), mul32(second, byte_sums<F>(b.v + 4, 4)));
-    if constexpr (F::traits.offset != 0) p = add32(p, pairs16(b.offset, all16(16)));
-    b.p = to_floats(p);
+    subtract_offset<F>(b);
 }
 
-// Signed values of a code book, or the same 128 higher.
+// Values of a code book, or the same some steps up.
 struct CodeBook {
     uint8_t values[16];
     constexpr CodeBook(const int8_t (&signed_values)[16], int up) : values() {
@@ -120,8 +139,8 @@ struct CodeBook {
 };
 constexpr int8_t iq4_nl_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};  // as in tensor/blocks.h
 constexpr int8_t mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-constexpr CodeBook iq4_nl_book(iq4_nl_values, has_dots ? 128 : 0);
-constexpr CodeBook mxfp4_book(mxfp4_values, 12);
+constexpr CodeBook iq4_nl_book(iq4_nl_values, 0);
+constexpr CodeBook mxfp4_book(mxfp4_values, has_dots ? 0 : 12);
 
 struct Q4_0 {
     static constexpr Traits traits{15, 8};
@@ -129,7 +148,7 @@ struct Q4_0 {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         b.dw = load_f16(panel.d[part]);
-        sum_block<Q4_0>(b);
+        finish<Q4_0>(b);
     }
 };
 
@@ -140,7 +159,7 @@ struct Q4_1 {
         read_nibbles(panel.q[part], b.v);
         b.dw = load_f16(panel.d[part]);
         b.mw = load_f16(panel.m[part]);
-        sum_block<Q4_1>(b);
+        finish<Q4_1>(b);
     }
 };
 
@@ -151,7 +170,7 @@ struct Q5_0 {
         read_nibbles(panel.q[part], b.v);
         add_bits<4>(load(panel.high[part]), b.v);
         b.dw = load_f16(panel.d[part]);
-        sum_block<Q5_0>(b);
+        finish<Q5_0>(b);
     }
 };
 
@@ -163,7 +182,7 @@ struct Q5_1 {
         add_bits<4>(load(panel.high[part]), b.v);
         b.dw = load_f16(panel.d[part]);
         b.mw = load_f16(panel.m[part]);
-        sum_block<Q5_1>(b);
+        finish<Q5_1>(b);
     }
 };
 
@@ -171,12 +190,9 @@ struct Q8_0 {
     static constexpr Traits traits{0, 0};
     using Panel = PanelQ8_0<lanes>;
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
-        NG_UNROLL for (int i = 0; i < 8; ++i) {
-            b.v[i] = load(panel.q[part][i]);
-            if constexpr (has_dots) b.v[i] = differ(b.v[i], all8(0x80));
-        }
+        NG_UNROLL for (int i = 0; i < 8; ++i) b.v[i] = load(panel.q[part][i]);
         b.dw = load_f16(panel.d[part]);
-        sum_block<Q8_0>(b);
+        finish<Q8_0>(b);
     }
 };
 
@@ -186,7 +202,7 @@ struct Q2_K {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_pairs(panel.low2[part], b.v);
         const Ints first = load_u8(panel.scale[2 * part]), second = load_u8(panel.scale[2 * part + 1]), nibble = all32(15);
-        set_halves<Q2_K>(both(first, nibble), both(second, nibble), b);
+        finish<Q2_K>(both(first, nibble), both(second, nibble), b);
         b.minima = either(down16<4>(first), up32<16>(down16<4>(second)));
         b.mp = to_floats(pairs16(b.minima, all16(16)));
         b.dw = load_f16(panel.d);
@@ -200,7 +216,7 @@ struct Q3_K {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_pairs(panel.low2[part], b.v);
         add_bits<2>(load(panel.high[part]), b.v);
-        set_halves<Q3_K>(load_i8(panel.scale[2 * part]), load_i8(panel.scale[2 * part + 1]), b);
+        finish<Q3_K>(load_i8(panel.scale[2 * part]), load_i8(panel.scale[2 * part + 1]), b);
         b.dw = load_f16(panel.d);
     }
 };
@@ -217,7 +233,7 @@ struct Q4_K {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_nibbles(panel.q[part], b.v);
         read_scales_k4(panel, part, b);
-        sum_block<Q4_K>(b);
+        finish<Q4_K>(b);
     }
 };
 
@@ -228,7 +244,7 @@ struct Q5_K {
         read_nibbles(panel.part[part].q, b.v);
         add_bits<4>(load(panel.part[part].high), b.v);
         read_scales_k4(panel, part, b);
-        sum_block<Q5_K>(b);
+        finish<Q5_K>(b);
     }
 };
 
@@ -245,7 +261,7 @@ struct Q6_K {
             v[2] = either(v[2], both(bits, mask));
             v[3] = either(v[3], both(down16<2>(bits), mask));
         }
-        set_halves<Q6_K>(load_i8(panel.scale[2 * part]), load_i8(panel.scale[2 * part + 1]), b);
+        finish<Q6_K>(load_i8(panel.scale[2 * part]), load_i8(panel.scale[2 * part + 1]), b);
         b.dw = load_f16(panel.d);
     }
 };
@@ -262,7 +278,7 @@ struct IQ4_NL {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], iq4_nl_book, b.v);
         b.dw = load_f16(panel.d[part]);
-        sum_block<IQ4_NL>(b);
+        finish<IQ4_NL>(b);
     }
 };
 
@@ -272,17 +288,17 @@ struct IQ4_XS {
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], iq4_nl_book, b.v);
         b.dw = mul(load_f16(panel.d), to_floats(load_i8(panel.scale[part])));
-        sum_block<IQ4_XS>(b);
+        finish<IQ4_XS>(b);
     }
 };
 
 struct MXFP4 {
-    static constexpr Traits traits{24, 12};
+    static constexpr Traits traits = has_dots ? Traits{0, 0} : Traits{24, 12};
     using Panel = PanelNibbles<lanes>;
     NG_INLINE static void read(const Panel& panel, uint32_t part, Block& b) {
         read_code_book(panel.q[part], mxfp4_book, b.v);
         b.dw = load_bf16(panel.d[part]);
-        sum_block<MXFP4>(b);
+        finish<MXFP4>(b);
     }
 };
 
@@ -317,11 +333,11 @@ NG_INLINE void dot(const Block* const (&b)[P], const Planes& x, Ints (&sum)[P][N
         Ints s[P][N];
         if constexpr (has_dots) {
             NG_UNROLL for (int p = 0; p < P; ++p)
-                NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = zero();
+                NG_UNROLL for (int n = 0; n < N; ++n) s[p][n] = b[p]->start[part / 4];
             NG_UNROLL for (int i = part; i < part + vectors; ++i)
                 NG_UNROLL for (int n = 0; n < N; ++n) {
                     const Ints q = x.four(n, i);
-                    NG_UNROLL for (int p = 0; p < P; ++p) s[p][n] = dot4(s[p][n], b[p]->v[i], q);
+                    NG_UNROLL for (int p = 0; p < P; ++p) s[p][n] = dot4(s[p][n], q, b[p]->v[i]);
                 }
             if constexpr (halves)
                 NG_UNROLL for (int p = 0; p < P; ++p)
@@ -356,10 +372,10 @@ NG_INLINE void dot(const Block* const (&b)[P], const Planes& x, Ints (&sum)[P][N
         NG_UNROLL for (int p = 0; p < P; ++p)
             NG_UNROLL for (int n = 0; n < N; ++n) sum[p][n] = part == 0 ? s[p][n] : add32(sum[p][n], s[p][n]);
     }
-    if constexpr (offset_of<F> != 0)
+    if constexpr (!has_dots && F::traits.offset != 0)
         NG_UNROLL for (int n = 0; n < N; ++n) {
             const Ints sums = all32(x.block(n).sum);  // of both halves' activations
-            NG_UNROLL for (int p = 0; p < P; ++p) sum[p][n] = dot2(sum[p][n], sums, halves ? b[p]->offset : all16(-offset_of<F>));
+            NG_UNROLL for (int p = 0; p < P; ++p) sum[p][n] = dot2(sum[p][n], sums, halves ? b[p]->offset : all16(-F::traits.offset));
         }
 }
 

@@ -31,6 +31,8 @@ const SimdMatmul* avx512vnni_matmuls();
 
 void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
 void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
+void avx2_quantize_a8_up(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);  // 128 higher
+void avx2_quantize_a16_up(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
 void avx2_to_f16(const float* x, uint16_t* out, size_t n);
 void avx2_attention(const AttentionJob* job);
 void avx512_attention(const AttentionJob* job);

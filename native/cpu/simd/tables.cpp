@@ -11,9 +11,10 @@ struct Table {
 };
 
 template <uint32_t R>
-Table& fill(Table& table, const char* name, const SimdMatmul* matmuls) {
+Table& fill(Table& table, const char* name, bool dots, const SimdMatmul* matmuls) {
     Kernels& k = table.kernels;
     k.name = name;
+    k.act_up = dots ? 128 : 0;
     for (uint32_t i = 0; i < n_simd_matmuls; ++i) {
         const SimdMatmul& from = matmuls[i];
         const PanelFormat& format = *panel_format<R>(from.type);
@@ -22,8 +23,8 @@ Table& fill(Table& table, const char* name, const SimdMatmul* matmuls) {
         k.matmul[from.type] = &table.matmul[0][i];
         if (from.few_a16) k.matmul_a16[from.type] = &table.matmul[1][i];
     }
-    k.quantize_a8 = avx2_quantize_a8;
-    k.quantize_a16 = avx2_quantize_a16;
+    k.quantize_a8 = dots ? avx2_quantize_a8_up : avx2_quantize_a8;
+    k.quantize_a16 = dots ? avx2_quantize_a16_up : avx2_quantize_a16;
     k.to_f16 = avx2_to_f16;
     k.attention = R == 16 ? avx512_attention : avx2_attention;
     k.silu_mul = avx2_silu_mul;
@@ -36,25 +37,25 @@ Table& fill(Table& table, const char* name, const SimdMatmul* matmuls) {
 
 const Kernels& avx2_kernels() {
     static Table table;
-    static const Table& filled = fill<8>(table, "avx2", avx2_matmuls());
+    static const Table& filled = fill<8>(table, "avx2", false, avx2_matmuls());
     return filled.kernels;
 }
 
 const Kernels& avxvnni_kernels() {
     static Table table;
-    static const Table& filled = fill<8>(table, "avxvnni", avxvnni_matmuls());
+    static const Table& filled = fill<8>(table, "avxvnni", true, avxvnni_matmuls());
     return filled.kernels;
 }
 
 const Kernels& avx512_kernels() {
     static Table table;
-    static const Table& filled = fill<16>(table, "avx512", avx512_matmuls());
+    static const Table& filled = fill<16>(table, "avx512", false, avx512_matmuls());
     return filled.kernels;
 }
 
 const Kernels& avx512vnni_kernels() {
     static Table table;
-    static const Table& filled = fill<16>(table, "avx512vnni", avx512vnni_matmuls());
+    static const Table& filled = fill<16>(table, "avx512vnni", true, avx512vnni_matmuls());
     return filled.kernels;
 }
 

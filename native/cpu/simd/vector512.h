@@ -32,11 +32,11 @@ inline Floats all(float x) { return _mm512_set1_ps(x); }
 
 inline Ints both(Ints a, Ints b) { return _mm512_and_si512(a, b); }
 inline Ints either(Ints a, Ints b) { return _mm512_or_si512(a, b); }
-inline Ints differ(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
 template <int n> Ints up16(Ints v) { return _mm512_slli_epi16(v, n); }
 template <int n> Ints down16(Ints v) { return _mm512_srli_epi16(v, n); }
 template <int n> Ints up32(Ints v) { return _mm512_slli_epi32(v, n); }
 inline Ints add8(Ints a, Ints b) { return _mm512_add_epi8(a, b); }
+inline Ints sub8(Ints a, Ints b) { return _mm512_sub_epi8(a, b); }
 inline Ints add16(Ints a, Ints b) { return _mm512_add_epi16(a, b); }
 inline Ints add32(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 inline Ints sub32(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }

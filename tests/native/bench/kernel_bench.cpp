@@ -57,7 +57,7 @@ void measure(const Kernels& set, uint32_t type, ActFormat format) {
         const double s = best([&] { kernel->few(&view, 0, n_panels, &act, 0, rows, out.data(), size_t{n_panels} * kernel->panel_rows, scratch.data()); });
         std::printf("  few %u: %5.1f GB/s", rows, static_cast<double>(n_panels * panel_bytes) / s / 1e9);
     }
-    for (const uint32_t rows : {8u, 128u}) {
+    for (const uint32_t rows : {8u, 16u, 32u, 64u, 128u}) {
         constexpr uint32_t panels = 16;
         std::vector<float> tile(size_t{panels} * kernel->panel_rows * rows);
         uint32_t at = 0;
