@@ -1,6 +1,7 @@
-// Uninitialized memory of our own that starts on a cache line: weights, KV pages, scratch.
+// Uninitialized memory of our own that starts on a cache line (a large one on a huge page): weights, KV pages, scratch.
 #pragma once
 #include "base/error.h"
+#include "base/system.h"
 
 #include <cstddef>
 #include <new>
@@ -15,8 +16,9 @@ public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(size_t bytes) : bytes_(bytes) {
         if (bytes == 0) return;
-        data_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}, std::nothrow));
+        data_ = static_cast<std::byte*>(::operator new (bytes, alignment_of(bytes), std::nothrow));
         if (!data_) fail(Status::OutOfMemory, "can not allocate %zu bytes", bytes);
+        if (bytes >= large) prefer_huge_pages(data_, bytes);
     }
     AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
@@ -26,7 +28,7 @@ public:
     }
     AlignedBuffer(const AlignedBuffer&) = delete;
     AlignedBuffer& operator=(const AlignedBuffer&) = delete;
-    ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{alignment}); }
+    ~AlignedBuffer() { ::operator delete (data_, alignment_of(bytes_)); }
 
     std::byte* data() { return data_; }
     const std::byte* data() const { return data_; }
@@ -35,6 +37,10 @@ public:
     template <class T> const T* as() const { return reinterpret_cast<const T*>(data_); }
 
 private:
+    // A large one begins on a huge page: a fault for every 4 KiB costs more than filling them.
+    static constexpr size_t huge_page = 2 << 20, large = 2 * huge_page;
+    static std::align_val_t alignment_of(size_t bytes) { return std::align_val_t{bytes >= large ? huge_page : alignment}; }
+
     std::byte* data_ = nullptr;
     size_t bytes_ = 0;
 };

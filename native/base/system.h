@@ -1,12 +1,16 @@
 // What the operating system and the container leave us. One small file per system implements it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ng {
 
 // Bytes that can still be allocated: the least of free machine memory, the container's limit and the process's limits.
 uint64_t available_memory();
+
+// Asks that memory not touched yet comes in huge pages, where the system can do that without rights or setup.
+void prefer_huge_pages(void* data, size_t bytes) noexcept;
 
 struct Processors {
     uint32_t n_logical;   // this process may run on: affinity mask and container quota honoured

@@ -1,4 +1,5 @@
 // Linux (and, with fewer sources, other POSIX systems): /proc, cgroup v2 and v1 files, rlimits, affinity masks, /sys topology.
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -88,6 +89,12 @@ uint64_t available_memory() {
     available = std::min(available, limit_left(RLIMIT_AS, number_after(status, "VmSize:", 0) * 1024));
     available = std::min(available, limit_left(RLIMIT_DATA, number_after(status, "VmData:", 0) * 1024));
     return available;
+}
+
+void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) noexcept {
+#if defined(MADV_HUGEPAGE)
+    ::madvise(data, bytes & ~size_t{4095}, MADV_HUGEPAGE);
+#endif
 }
 
 Processors count_processors() {

@@ -19,6 +19,9 @@ uint64_t available_memory() {
     return std::min(status.ullAvailPhys, status.ullAvailPageFile);
 }
 
+// Large pages need a privilege here.
+void prefer_huge_pages(void*, size_t) noexcept {}
+
 Processors count_processors() {
     DWORD_PTR process = 0, system = 0;
     GetProcessAffinityMask(GetCurrentProcess(), &process, &system);

@@ -172,15 +172,18 @@ void pack(const uint8_t* rows, size_t row_bytes, uint32_t n_rows, uint32_t n_col
     for (uint32_t i = 0; i < n_panels; ++i) {
         const uint32_t first_row = (first_panel + i) * R, n_lanes = std::min(R, n_rows - first_row);
         const uint8_t* const source = rows + first_row * row_bytes;
-        for (uint32_t k = 0; k < n_blocks; k += per_panel, ++panel) {
-            const uint32_t n = std::min(per_panel, n_blocks - k);
-            if (n_lanes < R || n < per_panel) std::memset(static_cast<void*>(panel), 0, sizeof *panel);
+        // A row's blocks are read in runs: one by one, all rows would be as many streams as the prefetcher can not follow.
+        constexpr uint32_t run = 16 * per_panel;
+        for (uint32_t first = 0; first < n_blocks; first += run) {
+            const uint32_t n = std::min(run, n_blocks - first), n_panel_blocks = (n + per_panel - 1) / per_panel;
+            if (n_lanes < R || n % per_panel != 0) std::memset(static_cast<void*>(panel), 0, n_panel_blocks * sizeof *panel);
             for (uint32_t lane = 0; lane < n_lanes; ++lane)
-                for (uint32_t part = 0; part < n; ++part) {
+                for (uint32_t k = 0; k < n; ++k) {
                     Block block;
-                    std::memcpy(&block, source + lane * row_bytes + (k + part) * sizeof block, sizeof block);
-                    put(*panel, part, lane, block);
+                    std::memcpy(&block, source + lane * row_bytes + (first + k) * sizeof block, sizeof block);
+                    put(panel[k / per_panel], k % per_panel, lane, block);
                 }
+            panel += n_panel_blocks;
         }
     }
 }
