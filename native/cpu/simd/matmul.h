@@ -470,13 +470,29 @@ template <class F, int P, int planes>
 void many_panels(const uint8_t* panel, size_t panel_bytes, uint32_t n_blocks, const ActView* x, uint32_t first_row, uint32_t n_rows, float* out,
                  size_t stride, Block* chunk) {
     constexpr int T = tile_planes / planes;
-    for (uint32_t first = 0; first < n_blocks; first += chunk_blocks) {
+    constexpr size_t chunk_bytes = chunk_blocks / F::Panel::parts * sizeof(typename F::Panel);
+    const uint8_t* at = panel;
+    for (uint32_t first = 0; first < n_blocks; first += chunk_blocks, at += chunk_bytes) {
         const uint32_t n = n_blocks - first < chunk_blocks ? n_blocks - first : chunk_blocks;
         for (uint32_t p = 0; p < P; ++p)
             for (uint32_t k = 0; k < n; ++k) read_block<F>(panel + p * panel_bytes, first + k, chunk[p * chunk_blocks + k]);
+        // While this chunk is multiplied the next one is fetched, a part with every tile; past a panel's end the next panels begin.
+        const uint8_t* next = first + chunk_blocks < n_blocks ? at + chunk_bytes : panel + P * panel_bytes;
+        const size_t n_tiles = n_rows / T + n_rows % T, part = (chunk_bytes / n_tiles + 64) / 64 * 64;
+        const uint8_t* const end = next + chunk_bytes;
+        const auto fetch = [&] {
+            for (const uint8_t* const to = next + part; next < to && next < end; next += 64)
+                for (uint32_t p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
+        };
         uint32_t t = 0;
-        for (; t + T <= n_rows; t += T) add_chunk<F, P, T, planes>(chunk, first, n, x, first_row + t, out + t * stride, stride);
-        for (; t < n_rows; ++t) add_chunk<F, P, 1, planes>(chunk, first, n, x, first_row + t, out + t * stride, stride);
+        for (; t + T <= n_rows; t += T) {
+            fetch();
+            add_chunk<F, P, T, planes>(chunk, first, n, x, first_row + t, out + t * stride, stride);
+        }
+        for (; t < n_rows; ++t) {
+            fetch();
+            add_chunk<F, P, 1, planes>(chunk, first, n, x, first_row + t, out + t * stride, stride);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ using Ints = __m512i;
 using Floats = __m512;
 constexpr uint32_t lanes = 16;
 
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 inline Ints load(const void* p) { return _mm512_loadu_si512(p); }
 inline Floats load_floats(const float* p) { return _mm512_loadu_ps(p); }
 inline void store_floats(float* p, Floats v) { _mm512_storeu_ps(p, v); }
