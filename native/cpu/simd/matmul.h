@@ -449,6 +449,18 @@ constexpr int tile_panels = lanes == 16 ? 2 : 1;  // together, so that a broadca
 constexpr int tile_planes = 4;
 constexpr uint32_t chunk_blocks = 8;
 
+// While a chunk is multiplied the next one is fetched from memory, a part with every tile; past a panel's end the next panels begin.
+template <int P>
+struct Fetch {
+    const uint8_t *next, *end;
+    size_t panel_bytes, part;
+    Fetch(const uint8_t* from, size_t bytes, size_t panel, size_t n_tiles) : next(from), end(from + bytes), panel_bytes(panel), part((bytes / n_tiles + 64) / 64 * 64) {}
+    void operator()() {
+        for (const uint8_t* const to = next + part; next < to && next < end; next += 64)
+            for (uint32_t p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
+    }
+};
+
 // A tile's outputs stay in `out` between chunks.
 template <class F, int P, int T, int planes>
 void add_chunk(const Block* chunk, uint32_t first_block, uint32_t n_blocks, const ActView* x, uint32_t row, float* out, size_t stride) {
@@ -476,14 +488,7 @@ void many_panels(const uint8_t* panel, size_t panel_bytes, uint32_t n_blocks, co
         const uint32_t n = n_blocks - first < chunk_blocks ? n_blocks - first : chunk_blocks;
         for (uint32_t p = 0; p < P; ++p)
             for (uint32_t k = 0; k < n; ++k) read_block<F>(panel + p * panel_bytes, first + k, chunk[p * chunk_blocks + k]);
-        // While this chunk is multiplied the next one is fetched, a part with every tile; past a panel's end the next panels begin.
-        const uint8_t* next = first + chunk_blocks < n_blocks ? at + chunk_bytes : panel + P * panel_bytes;
-        const size_t n_tiles = n_rows / T + n_rows % T, part = (chunk_bytes / n_tiles + 64) / 64 * 64;
-        const uint8_t* const end = next + chunk_bytes;
-        const auto fetch = [&] {
-            for (const uint8_t* const to = next + part; next < to && next < end; next += 64)
-                for (uint32_t p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
-        };
+        Fetch<P> fetch(first + chunk_blocks < n_blocks ? at + chunk_bytes : panel + P * panel_bytes, chunk_bytes, panel_bytes, n_rows / T + n_rows % T);
         uint32_t t = 0;
         for (; t + T <= n_rows; t += T) {
             fetch();
@@ -575,10 +580,23 @@ void float_many_panels(const WeightView* w, const typename F::Element* panel, co
         const size_t room_elements = size_t{float_chunk} * lanes;
         for (size_t p = 0; p < P; ++p)
             for (uint32_t k = first; k < last; ++k) store_floats(room + p * room_elements + (k - first) * lanes, F::read(panel + p * elements + size_t{k} * lanes));
+        const auto* const weights = reinterpret_cast<const uint8_t*>(panel);
+        const size_t column_bytes = lanes * sizeof(typename F::Element);
+        Fetch<P> fetch(last < w->n_cols ? weights + last * column_bytes : weights + P * w->panel_bytes, float_chunk * column_bytes, w->panel_bytes,
+                       n_rows / float_rows + n_rows % float_rows);
         uint32_t t = 0;
-        for (; t + float_rows <= n_rows; t += float_rows) float_tile<F32, P, float_rows>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
-        for (; t + 4 <= n_rows; t += 4) float_tile<F32, P, 4>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
-        for (; t < n_rows; ++t) float_tile<F32, P, 1>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
+        for (; t + float_rows <= n_rows; t += float_rows) {
+            fetch();
+            float_tile<F32, P, float_rows>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
+        }
+        for (; t + 4 <= n_rows; t += 4) {
+            fetch();
+            float_tile<F32, P, 4>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
+        }
+        for (; t < n_rows; ++t) {
+            fetch();
+            float_tile<F32, P, 1>(room, room_elements, first, last, x, first_row + t, out + t * stride, stride);
+        }
     }
 }
 
