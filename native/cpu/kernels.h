@@ -31,9 +31,10 @@ constexpr float smallest_scale = 0x1p-126f;
 
 struct ActView {
     ActFormat format;
+    uint8_t up;              // Kernels::act_up of the set that made the bytes
     uint32_t n_rows;
     uint32_t n_cols;
-    const void* values;      // float [n_rows][n_cols], or int8_t [n_rows][planes][n_cols] (Kernels::act_up higher)
+    const void* values;      // float [n_rows][n_cols], or int8_t [n_rows][planes][n_cols] (`up` higher)
     const ActBlock* blocks;  // [n_rows][planes][n_cols / 32] (planes differ in `sum` only), not in F32
 };
 

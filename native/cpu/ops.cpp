@@ -148,14 +148,14 @@ void CpuOps::layer_norm(backend::Buffer x, const backend::Weight& weight, const 
 }
 
 ActView CpuOps::activations(backend::Buffer x, ActFormat format) {
-    if (format == ActFormat::F32) return {format, x.n_rows, x.n_cols, x.data, nullptr};
+    if (format == ActFormat::F32) return {format, 0, x.n_rows, x.n_cols, x.data, nullptr};
     const uint32_t n = x.n_cols, n_blocks = n / act_block, planes = act_planes(format);
     const Quantized& to = format == ActFormat::A8 ? a8_ : a16_;
     const auto quantize = format == ActFormat::A8 ? kernels_.quantize_a8 : kernels_.quantize_a16;
     for_rows(x.n_rows, n, [&](uint32_t row) {
         quantize(row_of(x, row), n, to.values + size_t{row} * planes * n, to.blocks + size_t{row} * planes * n_blocks);
     });
-    return {format, x.n_rows, n, to.values, to.blocks};
+    return {format, kernels_.act_up, x.n_rows, n, to.values, to.blocks};
 }
 
 void CpuOps::matmul(backend::Buffer x, std::span<const backend::Product> products) {

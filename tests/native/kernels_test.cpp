@@ -131,7 +131,7 @@ struct Product {
         const size_t planes = act_planes(w.act);
         std::vector<int8_t> q(x.size() * planes);
         std::vector<ActBlock> blocks(n_rows * planes * n_blocks + 1);
-        ActView act{w.act, n_rows, n_cols, x.data(), nullptr};
+        ActView act{w.act, set.act_up, n_rows, n_cols, x.data(), nullptr};
         if (w.act != ActFormat::F32) {
             const auto quantize = w.act == ActFormat::A8 ? set.quantize_a8 : set.quantize_a16;
             for (size_t row = 0; row < n_rows; ++row) quantize(x.data() + row * n_cols, n_cols, q.data() + row * planes * n_cols, blocks.data() + row * planes * n_blocks);

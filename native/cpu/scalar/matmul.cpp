@@ -208,11 +208,12 @@ template <> struct Type<DType::MXFP4> {
     }
 };
 
-// Activation j of a row's block, of one plane or of two.
+// Activation j of a row's block, of one plane or of two. Another set may have stored it 128 higher: rows that are not repacked come here.
 template <int planes>
-int32_t activation(const int8_t* q, uint32_t n_cols, uint32_t j) {
-    if constexpr (planes == 1) return q[j];
-    else return 128 * q[j] + q[n_cols + j];
+int32_t activation(const ActView& x, const int8_t* q, uint32_t j) {
+    const auto byte = [&](size_t at) { return static_cast<int8_t>(q[at] ^ x.up); };
+    if constexpr (planes == 1) return byte(j);
+    else return 128 * byte(j) + byte(size_t{x.n_cols} + j);
 }
 
 template <DType T, int planes>
@@ -234,8 +235,8 @@ void matmul(const WeightView* weight, uint32_t first_panel, uint32_t n_panels, c
                 const ActBlock& a = x->blocks[at * n_blocks + k];
                 int32_t sum = 0, sum_q[2] = {0, 0};
                 for (uint32_t j = 0; j < act_block; ++j) {
-                    sum += w.i[j] * activation<planes>(q, n_cols, j);
-                    sum_q[j / 16] += activation<planes>(q, n_cols, j);
+                    sum += w.i[j] * activation<planes>(*x, q, j);
+                    sum_q[j / 16] += activation<planes>(*x, q, j);
                 }
                 float& acc = out[t * stride + panel];
                 acc = std::fmaf(w.dw, std::fmaf(a.m, static_cast<float>(sum_i), a.d * static_cast<float>(sum)), acc);

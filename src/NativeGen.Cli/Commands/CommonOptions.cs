@@ -64,7 +64,8 @@ internal static class CommonOptions
     private static T ParseNumber<T>(ArgumentResult result, string name, Func<T, bool> holds, string range) where T : struct, INumber<T>, IMinMaxValue<T>
     {
         var word = result.Tokens[0].Value;
-        if (!T.TryParse(word, CultureInfo.InvariantCulture, out var value))
+        var style = T.IsZero(T.CreateTruncating(0.5)) ? NumberStyles.AllowLeadingSign : NumberStyles.Float; // no thousands: "0,8" is not 8
+        if (!T.TryParse(word, style, CultureInfo.InvariantCulture, out var value))
         {
             var kind = typeof(T) == typeof(float) ? "a number" : $"a whole number up to {T.MaxValue}";
             return Refuse(result, $"{name} takes {kind}, not '{word}'", default(T));

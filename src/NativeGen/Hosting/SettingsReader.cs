@@ -124,7 +124,8 @@ internal static class SettingsReader
 
         public long? Long(string key) => Parse<long>(key, "a whole number");
 
-        public float? Float(string key) => Parse<float>(key, "a number");
+        public float? Float(string key) => Parse(key, "a number", static (string text, out float value) =>
+            float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value)); // no thousands: "0,8" is not 8
 
         public bool? Bool(string key) => Parse(key, "true or false", static (string text, out bool value) => bool.TryParse(text, out value));
 

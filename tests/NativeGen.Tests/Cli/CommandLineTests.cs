@@ -92,6 +92,7 @@ public sealed class CommandLineTests
                 { "bench: nothing to measure", 2, ["bench", "-p", "0", "-n", "0"] },
                 { "bench: two formats", 2, ["bench", "--json", "--markdown"] },
                 { "bench: deeper than the context", 2, ["bench", "-d", "0,1000000"] },
+                { "a decimal comma", 2, ["generate", "--temperature", "0,8", "x"] },
                 { "no number", 2, ["generate", "--temperature", "abc", "x"] },
                 { "a number too large", 2, ["inspect", "--context-length", "99999999999"] },
                 { "too many threads", 2, ["score", "--threads", "100000", "a b"] },

@@ -355,18 +355,20 @@ public sealed class InferenceContextTests
     {
         using Model model = Model.Open(TestData.StoryModel, cancellationToken: Stop);
         int during = 0;
-        for (int attempt = 0; attempt < 1000 && during < 3; attempt++)
+        for (int attempt = 0; attempt < 1000 && during < 1; attempt++)
         {
             InferenceContext context = new(model, new ContextOptions { ContextLength = 256, MaxBatchRows = 256, Threads = 1 });
             int sequence = context.CreateSequence();
             float[] logits = new float[context.VocabularySize];
+            int[] tokens = new int[250], sequences = Filled(250, sequence), positions = Positions(0, 250);
+            byte[] outputs = LastOf(250); // in the thread nothing but the step touches the context
             Exception? failure = null;
             int returned = 0;
             Thread stepper = new(() =>
             {
                 try
                 {
-                    Append(context, sequence, new int[250], LastOf(250), logits);
+                    context.Decode(tokens, sequences, positions, outputs, logits, Stop);
                 }
                 catch (Exception e)
                 {
@@ -390,7 +392,7 @@ public sealed class InferenceContextTests
                 during++;
             }
         }
-        Assert.Equal(3, during);
+        Assert.Equal(1, during);
     }
 
     [Fact]

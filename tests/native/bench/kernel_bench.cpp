@@ -43,7 +43,7 @@ void measure(const Kernels& set, uint32_t type, ActFormat format) {
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 97) / 50 - 1;
     std::vector<int8_t> q(x.size() * planes);
     std::vector<ActBlock> blocks(x.size() / act_block * planes);
-    ActView act{format, n_rows, n_cols, x.data(), nullptr};
+    ActView act{format, set.act_up, n_rows, n_cols, x.data(), nullptr};
     if (format != ActFormat::F32) {
         for (size_t row = 0; row < n_rows; ++row)
             (format == ActFormat::A8 ? set.quantize_a8 : set.quantize_a16)(x.data() + row * n_cols, n_cols, q.data() + row * planes * n_cols, blocks.data() + row * planes * (n_cols / act_block));
