@@ -24,8 +24,9 @@ struct TensorView {
 // How a weight is used decides its layout and the precision of the activations it meets.
 enum class WeightUse : uint8_t {
     Matrix,  // matrix products
-    Output,  // the product that makes logits: 16-bit activations; also read by row when embeddings are tied
-    Rows,    // looked up by row (embeddings)
+    Output,      // the product that makes logits: 14-bit activations
+    TiedOutput,  // the same, and looked up by row in the file as well
+    Rows,        // looked up by row (embeddings)
     Vector,  // norm weights, biases: read as float
 };
 

@@ -49,6 +49,7 @@ public:
     // Gives the memory of the whole pages inside [offset, offset + bytes) back to the system. Mapped bytes come back from the file when
     // they are touched again; bytes of a private copy are gone and must not be read any more.
     void release(uint64_t offset, uint64_t bytes) const noexcept;
+    bool mapped() const { return mapped_; } // else read: discarded pages do not come back
 
 private:
     std::byte* data_ = nullptr;

@@ -28,12 +28,13 @@ CpuDevice::Plan CpuDevice::plan(const backend::TensorView& view, backend::Weight
     using backend::WeightUse;
     const bool exact = options_.exact && !is_float(view.type);
     Plan plan{};
+    const bool output = use == WeightUse::Output || use == WeightUse::TiedOutput;
     plan.to_float = use == WeightUse::Vector ? view.type != DType::F32 : exact && use != WeightUse::Rows;
     const auto type = static_cast<uint32_t>(plan.to_float ? DType::F32 : view.type);
-    plan.act = is_float(static_cast<DType>(type)) ? ActFormat::F32 : use == WeightUse::Output ? ActFormat::A16 : ActFormat::A8;
+    plan.act = is_float(static_cast<DType>(type)) ? ActFormat::F32 : output ? ActFormat::A16 : ActFormat::A8;
 
     const auto pick = [&](const Kernels& set) { return plan.act == ActFormat::A16 ? set.matmul_a16[type] : set.matmul[type]; };
-    const bool product = use == WeightUse::Matrix || use == WeightUse::Output;
+    const bool product = use == WeightUse::Matrix || output;
     plan.kernel = product && options_.repack ? pick(kernels_) : nullptr;
     if (!plan.kernel) plan.kernel = pick(scalar_kernels());
     plan.panel_bytes = plan.kernel->panel_bytes(view.n_cols);

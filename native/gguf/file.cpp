@@ -166,8 +166,8 @@ const TensorInfo* GgufFile::tensor(std::string_view name) const {
     return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
-void GgufFile::release(const TensorInfo& tensor) const noexcept {
-    if (tensor.file < pages_.size()) pages_[tensor.file].release(tensor.offset, tensor.bytes);
+void GgufFile::release(const TensorInfo& tensor, bool needed_again) const noexcept {
+    if (tensor.file < pages_.size() && (pages_[tensor.file].mapped() || !needed_again)) pages_[tensor.file].release(tensor.offset, tensor.bytes);
 }
 
 // ---- typed values ----

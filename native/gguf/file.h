@@ -98,8 +98,8 @@ public:
     const TensorInfo* tensor(std::string_view name) const;           // nullptr if absent
 
     // A tensor of this file whose data is not needed for now (it was repacked): returns the memory of the pages that are its alone.
-    // After Map they come back from the file when touched; after Read the data is gone.
-    void release(const TensorInfo& tensor) const noexcept;
+    // After Map they come back from the file when touched; after Read the data is gone, so one that is `needed_again` stays.
+    void release(const TensorInfo& tensor, bool needed_again = false) const noexcept;
 
     // Of metadata and tensor table (names, types, shapes): the same for a file, its copy, and its split or merged form.
     uint64_t metadata_hash() const { return hash_; }

@@ -48,7 +48,7 @@ public:
         shape_.max_group = 1;
 
         const bool tied = !source.has("output.weight");
-        embedding_ = source.matrix("token_embd.weight", shape_.n_embd, shape_.n_vocab, tied ? WeightUse::Output : WeightUse::Rows);
+        embedding_ = source.matrix("token_embd.weight", shape_.n_embd, shape_.n_vocab, tied ? WeightUse::TiedOutput : WeightUse::Rows);
         positions_ = source.matrix("position_embd.weight", shape_.n_embd, shape_.n_ctx_train, WeightUse::Rows);
         for (uint32_t i = 0; i < shape_.n_layer; ++i) layers_.push_back(load_layer(source, "blk." + std::to_string(i) + "."));
         output_norm_ = source.vector("output_norm.weight", shape_.n_embd);

@@ -57,7 +57,7 @@ public:
         rope_ = read_rope(hparams, n_rot, has_factors ? source.values("rope_freqs.weight", n_rot / 2) : std::vector<float>{});
 
         const bool tied = !source.has("output.weight");
-        embedding_ = source.matrix("token_embd.weight", shape_.n_embd, shape_.n_vocab, tied ? WeightUse::Output : WeightUse::Rows);
+        embedding_ = source.matrix("token_embd.weight", shape_.n_embd, shape_.n_vocab, tied ? WeightUse::TiedOutput : WeightUse::Rows);
         for (uint32_t i = 0; i < shape_.n_layer; ++i) {
             if (n_head[i] % n_head_kv[i] != 0) hparams.refuse("attention.head_count_kv", "does not divide the number of heads");
             layers_.push_back(load_layer(source, i, n_head[i], n_head_kv[i], n_ff[i]));

@@ -45,7 +45,7 @@ std::unique_ptr<backend::Weight> WeightSource::make(const std::string& name, uin
         return counted;
     }
     auto weight = load_->make_weight(view, use);
-    if (owned != 0) file_.release(*tensor);
+    if (owned != 0) file_.release(*tensor, use == backend::WeightUse::TiedOutput);
     if (task_ && all_bytes_) task_->progress.store(static_cast<float>(static_cast<double>(seen_bytes_) / static_cast<double>(all_bytes_)), std::memory_order_relaxed);
     return weight;
 }

@@ -63,6 +63,11 @@ TEST_P(AnyModel, BitsDoNotDependOnThreadsChunksOrLayout) {
     const auto unpacked = open(GetParam(), raw);
     Context context(unpacked, {.n_ctx = 128});
     EXPECT_TRUE(same(expected, run(context, context.cache().create(), tokens, 0, 512))) << "not repacked";
+    ModelOptions read;
+    read.map = false;  // tied embeddings are packed, and looked up in the file's memory too
+    const auto whole = open(GetParam(), read);
+    Context in_memory(whole, {.n_ctx = 128});
+    EXPECT_TRUE(same(expected, run(in_memory, in_memory.cache().create(), tokens, 0, 512))) << "read, not mapped";
 }
 
 TEST_P(AnyModel, BitsDoNotDependOnCompany) {
