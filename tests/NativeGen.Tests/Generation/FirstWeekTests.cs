@@ -54,8 +54,7 @@ public sealed class FirstWeekTests
     {
         await using var model = Open(name);
         var result = await model.GenerateAsync("Once upon a time", cancellationToken: Stop);
-        Assert.NotEmpty(result.Text);
-        Assert.Empty(result.Warnings);
+        Assert.Empty(result.Warnings); // the seed is any: a tiny model may draw its end at once, and the text is empty
         Assert.True(result.FinishReason is FinishReason.Stop or FinishReason.ContextFull);
         Assert.Equal(result.Text, (await model.GenerateAsync("Once upon a time", new() { Seed = result.Seed }, Stop)).Text);
     }
