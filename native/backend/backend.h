@@ -23,11 +23,11 @@ struct TensorView {
 
 // How a weight is used decides its layout and the precision of the activations it meets.
 enum class WeightUse : uint8_t {
-    Matrix,  // matrix products
+    Matrix,      // matrix products
     Output,      // the product that makes logits: 14-bit activations
     TiedOutput,  // the same, and looked up by row in the file as well
     Rows,        // looked up by row (embeddings)
-    Vector,  // norm weights, biases: read as float
+    Vector,      // norm weights, biases: read as float
 };
 
 // A device's own form of a tensor.

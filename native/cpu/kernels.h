@@ -1,5 +1,6 @@
 // The table of functions an instruction set provides, and the plain structs they take. Every entry has a scalar version, which is the
-// specification: all others give the same bits. ISA files include this header and nothing else of ours, and define nothing inline in it.
+// specification: all others give the same bits. Files of an instruction set include it: nothing here may become a function
+// with external linkage, which the linker could then keep for everybody.
 #pragma once
 
 #include <stddef.h>

@@ -62,10 +62,6 @@ template <class P> void put(P& p, uint32_t part, uint32_t row, const block_q4_0&
     p.d[part][row] = b.d;
     put_file_nibbles(p.q[part], row, b.qs);
 }
-template <class P> void put(P& p, uint32_t part, uint32_t row, const block_iq4_nl& b) {
-    p.d[part][row] = b.d;
-    put_file_nibbles(p.q[part], row, b.qs);
-}
 template <class P> void put(P& p, uint32_t part, uint32_t row, const block_mxfp4& b) {
     // 2^(e - 128) as bfloat16: below e = 2 it has no leading one
     p.d[part][row] = static_cast<uint16_t>(b.e < 2 ? 0x20 << b.e : (b.e - 1) << 7);
@@ -115,14 +111,19 @@ template <class P> void put_scales_k4(P& p, uint32_t row, const uint8_t (&scales
         p.min[part][row] = static_cast<uint8_t>(min);
     }
 }
+// Two parts of a Q4_K or Q5_K block share 32 bytes: one has the low nibbles, the other the high ones.
+template <size_t R>
+void put_nibbles_k4(uint8_t (&q)[4][R][4], uint32_t row, const uint8_t* qs, uint32_t part) {
+    uint8_t v[32];
+    for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(qs[32 * (part / 2) + j] >> 4 * (part % 2));
+    put_nibbles(q, row, v);
+}
 template <class P> void put(P& p, uint32_t, uint32_t row, const block_q4_K& b) {
     p.d[row] = b.d;
     p.dmin[row] = b.dmin;
     put_scales_k4(p, row, b.scales);
     for (uint32_t part = 0; part < 8; ++part) {
-        uint8_t v[32];
-        for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(b.qs[32 * (part / 2) + j] >> 4 * (part % 2));
-        put_nibbles(p.q[part], row, v);
+        put_nibbles_k4(p.q[part], row, b.qs, part);
     }
 }
 template <class P> void put(P& p, uint32_t, uint32_t row, const block_q5_K& b) {
@@ -130,9 +131,7 @@ template <class P> void put(P& p, uint32_t, uint32_t row, const block_q5_K& b) {
     p.dmin[row] = b.dmin;
     put_scales_k4(p, row, b.scales);
     for (uint32_t part = 0; part < 8; ++part) {
-        uint8_t v[32];
-        for (uint32_t j = 0; j < 32; ++j) v[j] = static_cast<uint8_t>(b.qs[32 * (part / 2) + j] >> 4 * (part % 2));
-        put_nibbles(p.part[part].q, row, v);
+        put_nibbles_k4(p.part[part].q, row, b.qs, part);
         put_bit(p.part[part].high, row, b.qh, part);
     }
 }
@@ -224,7 +223,7 @@ const PanelFormat* panel_format(uint32_t type) {
         case DType::Q4_K: return &quantized<R, PanelQ4_K<R>, block_q4_K>;
         case DType::Q5_K: return &quantized<R, PanelQ5_K<R>, block_q5_K>;
         case DType::Q6_K: return &quantized<R, PanelQ6_K<R>, block_q6_K>;
-        case DType::IQ4_NL: return &quantized<R, PanelNibbles<R>, block_iq4_nl>;
+        case DType::IQ4_NL: return &quantized<R, PanelNibbles<R>, block_q4_0>;  // lies alike
         case DType::IQ4_XS: return &quantized<R, PanelIQ4_XS<R>, block_iq4_xs>;
         case DType::MXFP4: return &quantized<R, PanelNibbles<R>, block_mxfp4>;
         case DType::F32: return &floats<R, float>;

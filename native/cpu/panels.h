@@ -1,7 +1,7 @@
 // Panels: R rows of a weight matrix interleaved (R = 8 or 16, the 32-bit lanes of a vector), so that a lane is a row and activations are
 // broadcast. A vector holds 4 columns of R rows; a block of 32 columns is 8 of them: v[i] has columns 4 i ... 4 i + 3.
 // Bits are stored in planes: `q` the low four of v[i] and v[i + 4], `high` one bit, `low2` and `high2` two bits of every v[i].
-// Plain structs only: ISA files include this header. Sizes are those of the file's blocks, or up to 3 % more.
+// Plain structs only: ISA files include this header. Sizes are those of the file's blocks, or up to 6 % more (scales as bytes or 16 bits, padding).
 #pragma once
 
 #include <stddef.h>
@@ -112,6 +112,6 @@ struct PanelFormat {
     PackFn pack;
     size_t (*panel_bytes)(uint32_t n_cols);
 };
-template <uint32_t R> const PanelFormat* panel_format(uint32_t type);  // R: 4, 8, 16
+template <uint32_t R> const PanelFormat* panel_format(uint32_t type);  // R: 8, 16
 
 }  // namespace ng::cpu

@@ -1,8 +1,7 @@
 // ng_model_*, ng_memory_*, ng_context_*, ng_seq_* through the shared library, called as a hostile program would: every wrong value gets a status
 // and a text, nothing has changed, and what follows works. Also run under the sanitizers.
+#include "abi_support.h"
 #include "support.h"
-
-#include "include/nativegen.h"
 
 #include <array>
 #include <atomic>
@@ -17,20 +16,6 @@ namespace {
 
 constexpr const char* llama = NG_FIXTURES "/arch/llama.gguf";
 constexpr uint32_t n_vocab = 320;
-
-template <class T> T sized() {
-    T value{};
-    value.struct_size = sizeof value;
-    return value;
-}
-
-#define EXPECT_STATUS(expected, part, call)                                                                                                          \
-    do {                                                                                                                                             \
-        ng_error error = sized<ng_error>();                                                                                                          \
-        EXPECT_EQ(call, expected);                                                                                                                   \
-        EXPECT_EQ(error.code, expected);                                                                                                             \
-        EXPECT_NE(std::string(error.text).find(part), std::string::npos) << error.text;                                                              \
-    } while (false)
 
 // Sizes of a struct that is not this library's.
 template <class T> std::array<uint32_t, 5> wrong_sizes() { return {0, 4, sizeof(T) - 4, sizeof(T) + 4, UINT32_MAX}; }

@@ -1,7 +1,6 @@
 // ng_gguf_*, ng_type_*, ng_task_* through the shared library: right calls answer, wrong ones get a status and a text.
+#include "abi_support.h"
 #include "raw_gguf.h"
-
-#include "include/nativegen.h"
 
 using namespace ng::test;
 
@@ -9,21 +8,6 @@ extern "C" uint32_t ng_test_abi_version_in_c(void);
 extern "C" size_t ng_test_error_bytes_in_c(void);
 
 namespace {
-
-template <class T> T sized() {
-    T value{};
-    value.struct_size = sizeof value;
-    return value;
-}
-
-// A call that must fail: EXPECT_STATUS(NG_ERR_..., "text", ng_x(..., &error))
-#define EXPECT_STATUS(expected, part, call)                                                                                                          \
-    do {                                                                                                                                             \
-        ng_error error = sized<ng_error>();                                                                                                          \
-        EXPECT_EQ(call, expected);                                                                                                                   \
-        EXPECT_EQ(error.code, expected);                                                                                                             \
-        EXPECT_NE(std::string(error.text).find(part), std::string::npos) << error.text;                                                              \
-    } while (false)
 
 class GgufApi : public ::testing::Test {
 protected:

@@ -17,7 +17,7 @@ endif()
 # 2. No object of an instruction set holds a weak function: the linker would keep one copy for everybody, perhaps the one with AVX2 in it.
 set(checked 0)
 foreach(object IN LISTS OBJECTS)
-  if(object MATCHES "/cpu/CMakeFiles/ng_cpu\\.dir/(\\./)?(avx2|avxvnni|avx512|amx)/" AND NOT object MATCHES "/table\\.cpp")
+  if(object MATCHES "/cpu/CMakeFiles/ng_cpu\\.dir/(\\./)?(avx2|avxvnni|avx512|amx)/")
     execute_process(COMMAND "${NM}" -C "${object}" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[^\n]* [WVu] [^\n]*" weak "${symbols}")
     list(FILTER weak EXCLUDE REGEX "DW\\.ref\\.__gxx_personality_v0")
