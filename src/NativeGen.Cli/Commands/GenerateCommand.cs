@@ -102,7 +102,7 @@ internal static class GenerateCommand
             if (count == 1)
             {
                 if (prompt.Length + update.Text.Length > 0)
-                    terminal.Write(prompt + update.Text);
+                    terminal.Write(prompt.Length == 0 ? update.Text : prompt + update.Text);
                 prompt = "";
                 continue;
             }

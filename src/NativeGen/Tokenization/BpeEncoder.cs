@@ -87,16 +87,11 @@ internal sealed class BpeEncoder : TextEncoder
 
     private void EncodeWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)
     {
-        if (word.Length > WordCache.LongestWord)
-        {
-            EncodeNewWord(word, scratch, ref tokens);
-        }
-        else if (!scratch.Words.TryAppend(word, _owner, ref tokens))
-        {
-            int before = tokens.Count;
-            EncodeNewWord(word, scratch, ref tokens);
-            scratch.Words.Keep(word, _owner, in tokens, before);
-        }
+        if (scratch.Words.TryAppend(word, _owner, ref tokens))
+            return;
+        int before = tokens.Count;
+        EncodeNewWord(word, scratch, ref tokens);
+        scratch.Words.Keep(word, _owner, in tokens, before);
     }
 
     private void EncodeNewWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)

@@ -16,6 +16,7 @@ internal sealed class ByteStringTable
     private int[] _lengths;
     private byte[] _bytes;
     private int _byteCount;
+    private int _longest;   // bytes of the longest entry
 
     internal ByteStringTable(int entries, int bytes)
     {
@@ -28,15 +29,13 @@ internal sealed class ByteStringTable
     /// <summary>Entries so far; they are numbered in the order of adding.</summary>
     internal int Count { get; private set; }
 
-    internal int LongestLength { get; private set; }
-
     internal ReadOnlySpan<byte> this[int entry] => _bytes.AsSpan(_starts[entry], _lengths[entry]);
 
     /// <summary>The entry of these bytes, or -1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal int Find(ReadOnlySpan<byte> text)
     {
-        if (text.Length > LongestLength)
+        if (text.Length > _longest)
             return -1;
         ulong hash = Hash(text);
         ulong[] slots = _slots;
@@ -69,7 +68,7 @@ internal sealed class ByteStringTable
         _byteCount += text.Length;
         if (findable)
         {
-            LongestLength = Math.Max(LongestLength, text.Length);
+            _longest = Math.Max(_longest, text.Length);
             if (Count * 2L > _slots.Length)
                 Grow();
             Insert(_slots, Hash(text), entry);

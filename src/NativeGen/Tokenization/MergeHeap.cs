@@ -7,8 +7,6 @@ internal sealed class MergeHeap
     private ulong[] _keys = new ulong[64];
     private int _count;
 
-    internal int Capacity => _keys.Length;
-
     internal void Clear() => _count = 0;
 
     internal void Push(ulong key)

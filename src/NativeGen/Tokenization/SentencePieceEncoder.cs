@@ -80,16 +80,11 @@ internal sealed class SentencePieceEncoder : TextEncoder
 
     private void EncodeWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)
     {
-        if (word.Length > WordCache.LongestWord)
-        {
-            Merge(word, scratch, ref tokens);
-        }
-        else if (!scratch.Words.TryAppend(word, _owner, ref tokens))
-        {
-            int before = tokens.Count;
-            Merge(word, scratch, ref tokens);
-            scratch.Words.Keep(word, _owner, in tokens, before);
-        }
+        if (scratch.Words.TryAppend(word, _owner, ref tokens))
+            return;
+        int before = tokens.Count;
+        Merge(word, scratch, ref tokens);
+        scratch.Words.Keep(word, _owner, in tokens, before);
     }
 
     // Symbol i is text[Starts[i] .. Starts[i] + Lengths[i]]; length 0: it has joined its left neighbour.

@@ -1,4 +1,5 @@
-// Words of a text repeat: the tokens of recent short ones, so that most need one look instead of merges. A thread's own, for all tokenizers.
+// Words of a text repeat: the tokens of recent short ones, so that most need one look instead of merges. Each thread has one for BPE
+// and one for SentencePiece, 229 KB each, shared by all tokenizers of the kind.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -7,10 +8,7 @@ namespace NativeGen.Tokenization;
 /// <summary>Direct-mapped: a word has one slot, and the last one that came there stays. Not thread safe.</summary>
 internal sealed class WordCache
 {
-    /// <summary>Bytes of the longest word it keeps.</summary>
-    internal const int LongestWord = 16;
-
-    private const int Slots = 4096, MostTokens = 8;
+    private const int LongestWord = 16, Slots = 4096, MostTokens = 8;
     private static int _owners;
 
     private readonly Entry[] _entries = new Entry[Slots]; // 56 bytes each
@@ -18,9 +16,11 @@ internal sealed class WordCache
     /// <summary>A number that tells one encoder's words from another's.</summary>
     internal static int NewOwner() => Interlocked.Increment(ref _owners);
 
-    /// <summary>Appends the word's tokens if they are known. <paramref name="word"/> has 1 to <see cref="LongestWord"/> bytes.</summary>
+    /// <summary>Appends the word's tokens if they are known. Words of more than 16 bytes never are; the empty one may not be asked for.</summary>
     internal bool TryAppend(ReadOnlySpan<byte> word, int owner, ref TokenWriter tokens)
     {
+        if (word.Length > LongestWord)
+            return false;
         (ulong first, ulong last) = Key(word);
         ref Entry entry = ref _entries[Slot(first, last)];
         if (entry.First != first || entry.Last != last || entry.Owner != owner || entry.Length != word.Length)
@@ -34,7 +34,7 @@ internal sealed class WordCache
     internal void Keep(ReadOnlySpan<byte> word, int owner, in TokenWriter tokens, int before)
     {
         int count = tokens.Count - before;
-        if (count > MostTokens || !tokens.AllFitted)
+        if (word.Length > LongestWord || count > MostTokens || !tokens.AllFitted)
             return;
         (ulong first, ulong last) = Key(word);
         ref Entry entry = ref _entries[Slot(first, last)];
