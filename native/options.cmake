@@ -3,7 +3,9 @@
 add_library(ng_options INTERFACE)
 target_include_directories(ng_options INTERFACE "${PROJECT_SOURCE_DIR}/native")
 
-if(MSVC)
+if(MSVC AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")  # clang-cl
+  target_compile_options(ng_options INTERFACE /W4 /clang:-ffp-contract=off $<$<BOOL:${NG_WERROR}>:/WX>)
+elseif(MSVC)
   target_compile_options(ng_options INTERFACE /W4 /fp:precise /utf-8 $<$<BOOL:${NG_WERROR}>:/WX>)
 else()
   target_compile_options(ng_options INTERFACE

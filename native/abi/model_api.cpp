@@ -50,12 +50,12 @@ ModelOptions model_options(const ng_model_options* options) {
 ContextOptions context_options(const ng_context_options* options) {
     if (!options) return {};
     require_struct(options, "options");
-    if (options->kv_type != NG_KV_F16 && options->kv_type != NG_KV_F32) fail(Status::InvalidArgument, "kv_type is %" PRIu32 ", neither NG_KV_F16 nor NG_KV_F32", options->kv_type);
+    if (options->kv_type > NG_KV_Q8_0) fail(Status::InvalidArgument, "kv_type is %" PRIu32 ", none of NG_KV_*", options->kv_type);
     return {
         .n_ctx = options->n_ctx,
         .n_kv = options->n_kv,
         .n_batch = options->n_batch,
-        .kv_f16 = options->kv_type == NG_KV_F16,
+        .kv_type = static_cast<backend::KvType>(options->kv_type),
         .n_threads = checked_threads(options->n_threads),
     };
 }

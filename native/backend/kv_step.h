@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "backend/kv_type.h"
+
 namespace ng::backend {
 
 constexpr uint32_t kv_page_tokens = 64;
@@ -18,8 +20,8 @@ struct KvSequence {
 struct KvStep {
     std::span<const KvSequence> sequences;
     std::span<const int32_t> positions;   // of every batch row
-    bool f16;
-    // Byte offsets of a layer's keys and values within a page. K: [n_head_kv][d_k][64], V: [n_head_kv][64][d_v].
+    KvType type;
+    // Byte offsets of a layer's keys and values within a page: one head behind the other, each as kv_type.h says.
     std::span<const uint64_t> k_offsets;
     std::span<const uint64_t> v_offsets;
 };

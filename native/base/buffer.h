@@ -18,7 +18,7 @@ public:
         if (bytes == 0) return;
         data_ = static_cast<std::byte*>(::operator new (bytes, alignment_of(bytes), std::nothrow));
         if (!data_) fail(Status::OutOfMemory, "can not allocate %zu bytes", bytes);
-        if (bytes >= large) prefer_huge_pages(data_, bytes);
+        if (is_large(bytes)) prefer_huge_pages(data_, bytes);
     }
     AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
@@ -38,8 +38,8 @@ public:
 
 private:
     // A large one begins on a huge page: a fault for every 4 KiB costs more than filling them.
-    static constexpr size_t huge_page = 2 << 20, large = 2 * huge_page;
-    static std::align_val_t alignment_of(size_t bytes) { return std::align_val_t{bytes >= large ? huge_page : alignment}; }
+    static bool is_large(size_t bytes) { return huge_page != 0 && bytes >= 2 * huge_page; }
+    static std::align_val_t alignment_of(size_t bytes) { return std::align_val_t{is_large(bytes) ? huge_page : alignment}; }
 
     std::byte* data_ = nullptr;
     size_t bytes_ = 0;

@@ -9,7 +9,9 @@ namespace ng {
 // Bytes that can still be allocated: the least of free machine memory, the container's limit and the process's limits.
 uint64_t available_memory();
 
-// Asks that memory not touched yet comes in huge pages, where the system can do that without rights or setup.
+// Size of the huge pages that this system gives without rights or setup; 0: none.
+extern const size_t huge_page;
+// Asks that memory not touched yet comes in them.
 void prefer_huge_pages(void* data, size_t bytes) noexcept;
 
 struct Processors {

@@ -91,6 +91,12 @@ uint64_t available_memory() {
     return available;
 }
 
+#if defined(MADV_HUGEPAGE)
+const size_t huge_page = 2 << 20;
+#else
+const size_t huge_page = 0;
+#endif
+
 void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) noexcept {
 #if defined(MADV_HUGEPAGE)
     ::madvise(data, bytes & ~size_t{4095}, MADV_HUGEPAGE);

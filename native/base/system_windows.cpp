@@ -19,7 +19,7 @@ uint64_t available_memory() {
     return std::min(status.ullAvailPhys, status.ullAvailPageFile);
 }
 
-// Large pages need a privilege here.
+const size_t huge_page = 0;  // large pages need a privilege here
 void prefer_huge_pages(void*, size_t) noexcept {}
 
 Processors count_processors() {

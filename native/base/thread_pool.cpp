@@ -60,6 +60,8 @@ struct ThreadPool::Impl {
     uint32_t n_units = 0;
     std::atomic<uint32_t> allowed_workers{0};  // read also by workers that do not enter
     const Task* task = nullptr;
+    Trace* trace = nullptr;
+    const char* name = "";
     std::atomic<bool> failed{false};
     std::mutex failure_mutex;
     std::exception_ptr failure;
@@ -81,6 +83,13 @@ struct ThreadPool::Impl {
         }
     }
 
+    void traced_work(uint32_t thread) {
+        if (!trace) return work(thread);
+        const uint64_t begin = Trace::now();
+        work(thread);
+        trace->record(thread, name, begin, Trace::now());
+    }
+
     void worker_main(uint32_t index) {
         write_fp_mode(our_fp_mode);
         uint64_t last = 0;
@@ -97,7 +106,7 @@ struct ThreadPool::Impl {
             }
             if (entered) {
                 last = seen >> 32;
-                work(index);
+                traced_work(index);
                 state.fetch_sub(1, std::memory_order_release);
                 idle = 0;
                 continue;
@@ -138,8 +147,9 @@ ThreadPool::~ThreadPool() {
 }
 
 Team::Team(ThreadPool& pool, uint32_t n_threads, const Task* task)
-    : impl_(*pool.impl_), n_threads_(std::clamp(n_threads, 1u, ThreadPool::max_threads)), task_(task) {
+    : impl_(*pool.impl_), n_threads_(std::clamp(n_threads, 1u, ThreadPool::max_threads)), task_(task), trace_(Trace::active()) {
     impl_.turn.lock();
+    impl_.name = "work";
     try {
         impl_.grow(n_threads_ - 1);
     } catch (...) {
@@ -149,6 +159,8 @@ Team::Team(ThreadPool& pool, uint32_t n_threads, const Task* task)
     saved_fp_mode_ = read_fp_mode();
     write_fp_mode(our_fp_mode);
 }
+
+void Team::name(const char* what) { impl_.name = what; }
 
 Team::~Team() {
     write_fp_mode(saved_fp_mode_);
@@ -169,6 +181,7 @@ void Team::run(uint32_t n_units, Call call, void* context) {
     p.context = context;
     p.n_units = n_units;
     p.task = task_;
+    p.trace = trace_;
     p.failed.store(false, std::memory_order_relaxed);
     p.next_unit.store(0, std::memory_order_relaxed);
     p.allowed_workers.store(std::min(n_threads_, n_units) - 1, std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/task.h"
+#include "base/trace.h"
 
 namespace ng {
 
@@ -42,6 +43,10 @@ public:
 
     uint32_t n_threads() const { return n_threads_; }
 
+    // Null when nobody traces. What workers do is recorded under the last name given here, which must live for ever.
+    Trace* trace() const { return trace_; }
+    void name(const char* what);
+
     // Calls body(unit, thread) for every unit in [0, n_units), each once, on any thread in no particular order. Returns when all are done.
     // The first exception of any thread is thrown here; remaining units are then skipped.
     template <class Body>
@@ -59,6 +64,7 @@ private:
     ThreadPool::Impl& impl_;
     uint32_t n_threads_;
     const Task* task_;
+    Trace* trace_;
     uint32_t saved_fp_mode_;
 };
 

@@ -1,9 +1,11 @@
 // Attention of a step: new keys and values go to their pages first, then every (sequence, KV head, some rows, some of their query heads) is one
 // unit of work. Rows and heads do not meet in any sum, so how they are cut changes no bit.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "cpu/cpu_device.h"
+#include "tensor/half.h"
 
 namespace ng::cpu {
 namespace {
@@ -14,16 +16,36 @@ static_assert(page_tokens == backend::kv_page_tokens, "kernels.h stands alone, s
 constexpr size_t max_unit_macs = 24 << 20;
 constexpr size_t max_unit_macs_scalar = 1 << 20;
 
-// One head's key and value into slot of its pages.
+// One head's key and value into slot of its part of the page.
 template <class T>
-void write_head(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t head, uint32_t slot) {
-    for (uint32_t i = 0; i < a.d_k; ++i) k_page[(size_t{head} * a.d_k + i) * page_tokens + slot] = k[i];
-    std::memcpy(v_page + (size_t{head} * page_tokens + slot) * a.d_v, v, a.d_v * sizeof(T));
+void write_head(const backend::Attention& a, const T* k, const T* v, T* k_page, T* v_page, uint32_t slot) {
+    for (uint32_t i = 0; i < a.d_k; ++i) k_page[i * page_tokens + slot] = k[i];
+    std::memcpy(v_page + size_t{slot} * a.d_v, v, a.d_v * sizeof(T));
+}
+
+// The same in Q8_0, for a key or a value x[n]: its bytes lie at first, first + step, ..., its scales at first_scale, first_scale + scale_step, ...
+// behind the page's bytes. A block that holds what is no number gets a scale that is none.
+void write_scaled(const float* x, uint32_t n, uint8_t* page, size_t step, size_t first, size_t first_scale, size_t scale_step) {
+    auto* const scales = reinterpret_cast<uint16_t*>(page + size_t{n} * page_tokens);
+    for (uint32_t block = 0; block * backend::kv_block < n; ++block) {
+        const uint32_t begin = block * backend::kv_block, end = std::min(n, begin + backend::kv_block);
+        float largest = 0;
+        bool finite = true;
+        for (uint32_t i = begin; i < end; ++i) {
+            finite &= std::isfinite(x[i]);
+            largest = std::max(largest, std::fabs(x[i]));
+        }
+        const float scale = finite ? largest / 127.0f : NAN;
+        const float inverse = scale >= smallest_scale ? 1.0f / scale : 0.0f;
+        for (uint32_t i = begin; i < end; ++i) page[first + i * step] = static_cast<uint8_t>(finite ? static_cast<int8_t>(std::lrintf(x[i] * inverse)) : 0);
+        scales[first_scale + block * scale_step] = f32_to_f16(scale);
+    }
 }
 
 }  // namespace
 
 void CpuOps::write_kv(const backend::Attention& a, const backend::KvStep& kv, backend::Buffer k, backend::Buffer v) {
+    const Operation operation(*team_, "write_kv", k.n_rows);
     for (const backend::KvSequence& sequence : kv.sequences) {
         const auto n = static_cast<uint32_t>(sequence.rows.size());
         const auto write = [&](uint32_t i, uint32_t thread) {
@@ -34,11 +56,20 @@ void CpuOps::write_kv(const backend::Attention& a, const backend::KvStep& kv, ba
             auto* const halves = reinterpret_cast<uint16_t*>(scratch_ + thread * scratch_stride_);
             for (uint32_t head = 0; head < a.n_head_kv; ++head) {
                 const float *const k_head = row_of(k, row) + size_t{head} * a.d_k, *const v_head = row_of(v, row) + size_t{head} * a.d_v;
-                if (kv.f16) {
-                    kernels_.to_f16(k_head, halves, a.d_k);
-                    kernels_.to_f16(v_head, halves + a.d_k, a.d_v);
-                    write_head(a, halves, halves + a.d_k, reinterpret_cast<uint16_t*>(k_page), reinterpret_cast<uint16_t*>(v_page), head, slot);
-                } else write_head(a, k_head, v_head, reinterpret_cast<float*>(k_page), reinterpret_cast<float*>(v_page), head, slot);
+                uint8_t* const k_to = k_page + head * page_tokens * backend::kv_bytes(kv.type, a.d_k);
+                uint8_t* const v_to = v_page + head * page_tokens * backend::kv_bytes(kv.type, a.d_v);
+                switch (kv.type) {
+                    case backend::KvType::F32: write_head(a, k_head, v_head, reinterpret_cast<float*>(k_to), reinterpret_cast<float*>(v_to), slot); break;
+                    case backend::KvType::F16:
+                        kernels_.to_f16(k_head, halves, a.d_k);
+                        kernels_.to_f16(v_head, halves + a.d_k, a.d_v);
+                        write_head(a, halves, halves + a.d_k, reinterpret_cast<uint16_t*>(k_to), reinterpret_cast<uint16_t*>(v_to), slot);
+                        break;
+                    case backend::KvType::Q8_0:
+                        write_scaled(k_head, a.d_k, k_to, page_tokens, slot, slot, page_tokens);
+                        write_scaled(v_head, a.d_v, v_to, 1, slot * a.d_v, slot * backend::kv_blocks(a.d_v), 1);
+                        break;
+                }
             }
         };
         constexpr uint32_t rows_per_unit = 16;
@@ -54,6 +85,7 @@ void CpuOps::write_kv(const backend::Attention& a, const backend::KvStep& kv, ba
 void CpuOps::attention(const backend::Attention& a, const backend::KvStep& kv, backend::Buffer q, backend::Buffer k, backend::Buffer v,
                        backend::Buffer out) {
     write_kv(a, kv, k, v);
+    const Operation operation(*team_, "attention", q.n_rows);
 
     // A sequence's share: its page pointers for this layer, its rows, and how they are cut into units.
     struct Share {
@@ -95,7 +127,7 @@ void CpuOps::attention(const backend::Attention& a, const backend::KvStep& kv, b
             AttentionJob job{};
             job.k_pages = page_pointers_ + share->pages;
             job.v_pages = job.k_pages + share->n_pages;
-            job.f16 = kv.f16;
+            job.type = kv.type;
             job.d_k = a.d_k;
             job.d_v = a.d_v;
             job.scale = a.scale;

@@ -54,6 +54,15 @@ private:
     const Task* task_ = nullptr;
 };
 
+// Names what the team does from here to the end of the block, for a trace.
+class Operation {
+public:
+    Operation(Team& team, const char* name, uint32_t n_rows) : block_(team.trace(), name, n_rows) { team.name(name); }
+
+private:
+    TraceBlock block_;
+};
+
 inline float* row_of(backend::Buffer buffer, size_t row) { return static_cast<float*>(buffer.data) + row * buffer.n_cols; }
 
 struct Counters {

@@ -1,4 +1,4 @@
-// CPUID on x86-64 (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E), nothing to find elsewhere yet.
+// CPUID on x86-64 (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E); on arm64 what the system says of it.
 #include "cpu/features.h"
 
 #include <cstring>
@@ -9,6 +9,10 @@
 #  include <intrin.h>
 #elif defined(__x86_64__)
 #  include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#  include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#  include <sys/sysctl.h>
 #endif
 
 namespace ng::cpu {
@@ -85,7 +89,19 @@ Features detect() {
 
 #else
 
-Features detect() { return {}; }
+Features detect() {
+    Features f;
+#if defined(__aarch64__) && defined(__linux__)
+    constexpr unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
+    f.neon_dots = (getauxval(AT_HWCAP) & dot_products) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    int found = 0;
+    size_t size = sizeof found;
+    f.neon_dots = sysctlbyname("hw.optional.arm.FEAT_DotProd", &found, &size, nullptr, 0) == 0 && found != 0;
+#endif
+    if (f.neon_dots) f.names = "neon dotprod";
+    return f;
+}
 
 #endif
 

@@ -12,6 +12,7 @@ struct Features {
     bool avx_vnni = false;
     bool avx512 = false;       // F, BW, DQ, VL
     bool avx512_vnni = false;
+    bool neon_dots = false;    // ARMv8.2's, and so all of NEON
     std::string brand;
     std::string names;  // of all features found that matter here, space separated
 };

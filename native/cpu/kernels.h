@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kv_type.h"
+
 namespace ng::cpu {
 
 // Activations of a matrix product. Weights of 8 bits or fewer meet integers; F32, F16 and BF16 weights meet floats.
@@ -68,7 +70,7 @@ constexpr uint32_t page_tokens = 64;      // positions of a KV page, and of an a
 constexpr uint32_t split_pages = 16;      // pages of a split: softmax runs within a split, then splits are combined in order
 constexpr size_t matmul_scratch_bytes = 32 << 10;  // a chunk of columns of two panels, unpacked
 
-// One query row of attention. A page holds K as [n_head_kv][d_k][64] and V as [n_head_kv][64][d_v].
+// One query row of attention. A page holds the heads' K and V as backend/kv_type.h says.
 struct AttentionRow {
     const float* q;              // [n_head][d_k]
     float* out;                  // [n_head][d_v]
@@ -78,7 +80,7 @@ struct AttentionRow {
 struct AttentionJob {
     const void* const* k_pages;  // of the sequence, this layer
     const void* const* v_pages;
-    bool f16;                    // element type of the cache, else float
+    backend::KvType type;        // of the cache
     uint32_t n_head;
     uint32_t n_head_kv;
     uint32_t d_k;
@@ -116,6 +118,8 @@ const Kernels& avx2_kernels();
 const Kernels& avxvnni_kernels();     // AVX2 with VNNI's dot products in its encoding
 const Kernels& avx512_kernels();      // F, BW, DQ, VL
 const Kernels& avx512vnni_kernels();
+#elif defined(__aarch64__) || defined(_M_ARM64)
+const Kernels& neon_kernels();        // with the dot products of ARMv8.2
 #endif
 
 }  // namespace ng::cpu

@@ -98,12 +98,14 @@ void CpuOps::for_rows(uint32_t n_rows, size_t floats_per_row, Body&& body) {
 }
 
 void CpuOps::get_rows(const backend::Weight& table, std::span<const int32_t> index, backend::Buffer out) {
+    const Operation operation(*team_, "get_rows", out.n_rows);
     const CpuWeight& weight = of(table);
     for_rows(out.n_rows, out.n_cols * size_t{4},
              [&](uint32_t row) { dequantize(weight.source.type, weight.source.row(static_cast<uint32_t>(index[row])), row_of(out, row), out.n_cols); });
 }
 
 void CpuOps::add(backend::Buffer x, backend::Buffer y) {
+    const Operation operation(*team_, "add", x.n_rows);
     for_rows(x.n_rows, x.n_cols, [&](uint32_t row) {
         float* const to = row_of(x, row);
         const float* const from = row_of(y, row);
@@ -112,14 +114,17 @@ void CpuOps::add(backend::Buffer x, backend::Buffer y) {
 }
 
 void CpuOps::select_rows(backend::Buffer x, std::span<const uint32_t> index, backend::Buffer out) {
+    const Operation operation(*team_, "select_rows", out.n_rows);
     for (uint32_t row = 0; row < out.n_rows; ++row) std::memcpy(row_of(out, row), row_of(x, index[row]), out.n_cols * sizeof(float));
 }
 
 void CpuOps::select_columns(backend::Buffer x, uint32_t first, backend::Buffer out) {
+    const Operation operation(*team_, "select_columns", out.n_rows);
     for_rows(out.n_rows, out.n_cols, [&](uint32_t row) { std::memcpy(row_of(out, row), row_of(x, row) + first, out.n_cols * sizeof(float)); });
 }
 
 void CpuOps::rms_norm(backend::Buffer x, const backend::Weight& weight, float epsilon, backend::Buffer out) {
+    const Operation operation(*team_, "rms_norm", x.n_rows);
     const float* const w = vector_of(weight);
     const uint32_t n = x.n_cols;
     for_rows(x.n_rows, n, [&](uint32_t row) {
@@ -132,6 +137,7 @@ void CpuOps::rms_norm(backend::Buffer x, const backend::Weight& weight, float ep
 }
 
 void CpuOps::layer_norm(backend::Buffer x, const backend::Weight& weight, const backend::Weight* bias, float epsilon, backend::Buffer out) {
+    const Operation operation(*team_, "layer_norm", x.n_rows);
     const float* const w = vector_of(weight);
     const float* const b = bias ? vector_of(*bias) : nullptr;
     const uint32_t n = x.n_cols;
@@ -149,6 +155,7 @@ void CpuOps::layer_norm(backend::Buffer x, const backend::Weight& weight, const 
 
 ActView CpuOps::activations(backend::Buffer x, ActFormat format) {
     if (format == ActFormat::F32) return {format, 0, x.n_rows, x.n_cols, x.data, nullptr};
+    const Operation operation(*team_, "quantize", x.n_rows);
     const uint32_t n = x.n_cols, n_blocks = n / act_block, planes = act_planes(format);
     const Quantized& to = format == ActFormat::A8 ? a8_ : a16_;
     const auto quantize = format == ActFormat::A8 ? kernels_.quantize_a8 : kernels_.quantize_a16;
@@ -184,9 +191,10 @@ void CpuOps::matmul(backend::Buffer x, std::span<const backend::Product> product
         w.x = &views[format];
         w.few = x.n_rows <= few_rows;
         w.n_panels = (weight.n_rows + panel_rows - 1) / panel_rows;
-        w.unit_rows = w.few ? x.n_rows : std::min(x.n_rows, many_unit_rows);
-        const size_t panel_macs = size_t{panel_rows} * weight.n_cols * w.unit_rows;
-        const size_t by_macs = (panel_rows == 1 ? max_unit_macs_scalar : max_unit_macs) / panel_macs;
+        const size_t max_macs = panel_rows == 1 ? max_unit_macs_scalar : max_unit_macs;
+        const size_t row_macs = size_t{panel_rows} * weight.n_cols;  // of one panel
+        w.unit_rows = w.few ? x.n_rows : std::min(x.n_rows, std::clamp(static_cast<uint32_t>(max_macs / row_macs), few_rows, many_unit_rows));
+        const size_t by_macs = max_macs / (row_macs * w.unit_rows);
         const size_t by_bytes = w.few ? few_unit_bytes / weight.view.panel_bytes : 16;
         const size_t by_threads = w.n_panels / (2 * team_->n_threads());
         const size_t by_tile = tile_floats / (size_t{panel_rows} * w.unit_rows);
@@ -197,6 +205,7 @@ void CpuOps::matmul(backend::Buffer x, std::span<const backend::Product> product
         ++(w.few ? counters_.vector_runs : counters_.matrix_runs);
     }
 
+    const Operation operation(*team_, "matmul", x.n_rows);
     team_->for_each(n_units, [&](uint32_t unit, uint32_t thread) {
         const Work* w = works;
         while (unit >= w->n_units) unit -= w++->n_units;
@@ -235,6 +244,7 @@ void CpuOps::matmul(backend::Buffer x, std::span<const backend::Product> product
 }
 
 backend::RopeTable CpuOps::rope_table(std::span<const int32_t> positions, std::span<const double> frequencies, double magnitude, bool interleaved) {
+    const Operation operation(*team_, "rope_table", static_cast<uint32_t>(positions.size()));
     const auto n_pairs = static_cast<uint32_t>(frequencies.size());
     backend::RopeTable table{buffer(static_cast<uint32_t>(positions.size()), 2 * n_pairs), 2 * n_pairs, interleaved};
     for_rows(table.cos_sin.n_rows, n_pairs * size_t{32}, [&](uint32_t row) {
@@ -250,6 +260,7 @@ backend::RopeTable CpuOps::rope_table(std::span<const int32_t> positions, std::s
 }
 
 void CpuOps::rope(backend::Buffer x, uint32_t n_head, const backend::RopeTable& table) {
+    const Operation operation(*team_, "rope", x.n_rows);
     const uint32_t d_head = x.n_cols / n_head, n_pairs = table.n_dims / 2;
     for_rows(x.n_rows, x.n_cols, [&](uint32_t row) {
         const float* const cs = row_of(table.cos_sin, row);
@@ -267,11 +278,13 @@ void CpuOps::rope(backend::Buffer x, uint32_t n_head, const backend::RopeTable& 
 }
 
 void CpuOps::gated(backend::Activation activation, backend::Buffer gate, backend::Buffer up, backend::Buffer out) {
+    const Operation operation(*team_, "gated", out.n_rows);
     const auto run = activation == backend::Activation::Silu ? kernels_.silu_mul : kernels_.gelu_tanh_mul;
     for_rows(out.n_rows, out.n_cols * size_t{2}, [&](uint32_t row) { run(row_of(gate, row), row_of(up, row), row_of(out, row), out.n_cols); });
 }
 
 void CpuOps::activate(backend::Activation activation, backend::Buffer x) {
+    const Operation operation(*team_, "activate", x.n_rows);
     if (activation != backend::Activation::GeluTanh) fail(Status::Internal, "no such activation in place");
     for_rows(x.n_rows, x.n_cols * size_t{2}, [&](uint32_t row) { kernels_.gelu_tanh(row_of(x, row), x.n_cols); });
 }

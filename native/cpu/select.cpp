@@ -23,6 +23,8 @@ auto isas() {
         {&avx512_kernels(), features().avx512},
         {&avxvnni_kernels(), features().avx2_fma_f16c && features().avx_vnni},
         {&avx2_kernels(), features().avx2_fma_f16c},
+#elif defined(__aarch64__) || defined(_M_ARM64)
+        {&neon_kernels(), features().neon_dots},
 #endif
         {&scalar_kernels(), true},
     });

@@ -198,7 +198,11 @@ NG_API ng_status ng_model_get_gguf(const ng_model* model, ng_gguf** gguf, ng_err
 
 /* ---- contexts: KV cache, sequences, decode ----------------------------------------------------------------------- */
 
-enum { NG_KV_F16 = 0, NG_KV_F32 = 1 };
+enum {
+    NG_KV_F16 = 0,
+    NG_KV_F32 = 1,
+    NG_KV_Q8_0 = 2 /* bytes with a float16 scale for every 32 values of a head: about half of F16's memory */
+};
 
 typedef struct ng_context_options {
     uint32_t struct_size;

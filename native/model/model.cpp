@@ -36,6 +36,7 @@ std::unique_ptr<backend::Weight> WeightSource::make(const std::string& name, uin
     totals_.n_params += tensor->elements();
     totals_.owned_bytes += owned;
     if (owned == 0) totals_.mapped_bytes += tensor->bytes;
+    else if (use == backend::WeightUse::TiedOutput) totals_.lookup_bytes += tensor->bytes;
     totals_.read_bytes += use == backend::WeightUse::Rows ? tensor->bytes / std::max<uint64_t>(n_rows, 1) : owned ? owned : tensor->bytes;
     seen_bytes_ += tensor->bytes;
     if (!load_) {

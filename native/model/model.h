@@ -59,6 +59,7 @@ struct WeightTotals {
     uint64_t n_params = 0;
     uint64_t mapped_bytes = 0;  // used in place
     uint64_t owned_bytes = 0;   // repacked or converted
+    uint64_t lookup_bytes = 0;  // repacked, and their rows still looked up in the file
     uint64_t read_bytes = 0;    // per decoded token
 };
 

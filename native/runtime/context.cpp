@@ -14,7 +14,7 @@ namespace ng {
 Context::Context(std::shared_ptr<const LoadedModel> model, const ContextOptions& options)
     : model_(std::move(model)),
       options_(resolve(options, model_->shape())),
-      cache_(model_->shape().layers, options_.kv_f16, kv_pages(options_)),
+      cache_(model_->shape().layers, options_.kv_type, kv_pages(options_)),
       limits_(step_limits(model_->model(), options_)),
       ops_([&]() -> cpu::CpuOps {
           // The cache fills page by page, but what is promised must exist.
@@ -25,6 +25,7 @@ Context::Context(std::shared_ptr<const LoadedModel> model, const ContextOptions&
                    static_cast<double>(needed) / (1 << 20), static_cast<double>(available) / (1 << 20));
           return cpu::CpuOps(model_->kernels(), limits_, options_.n_threads);
       }()) {
+    Trace::active();  // a file that can not be written is told here
     appends_.reserve(options_.n_batch);
     rows_.reserve(options_.n_batch);
     outputs_.reserve(options_.n_batch);
@@ -70,7 +71,10 @@ Status Context::decode(const Batch& batch, std::span<float> logits, const Task* 
     const size_t n_logits = size_t{n_outputs} * model_->shape().n_vocab;
     if (logits.size() < n_logits) fail(Status::InvalidArgument, "logits has room for %zu values, the batch asks for %zu", logits.size(), n_logits);
     throw_if_cancelled(task);
+    Trace* const trace = Trace::active();
+    const uint64_t begin = trace ? Trace::now() : 0;
     if (!cache_.reserve(appends_)) return Status::NoRoom;
+    const uint64_t reserved = trace ? Trace::now() : 0;
     try {
         // Rows grouped by sequence: a counting sort, stable, so each group is in order of position.
         rows_.resize(batch.tokens.size());
@@ -86,12 +90,17 @@ Status Context::decode(const Batch& batch, std::span<float> logits, const Task* 
             group[sequence.rows.size()] = row;
             sequence.rows = {group, sequence.rows.size() + 1};
         }
-        const backend::KvStep kv{kv_sequences_, batch.positions, cache_.layout().f16, cache_.layout().k_offsets, cache_.layout().v_offsets};
+        const backend::KvStep kv{kv_sequences_, batch.positions, cache_.layout().type, cache_.layout().k_offsets, cache_.layout().v_offsets};
 
         Team team(ThreadPool::shared(), options_.n_threads, task);
         ops_.begin_step(team);
         model_->model().forward(ops_, {batch.tokens, batch.positions, outputs_, &kv, logits.data()});
         throw_if_cancelled(task);
+        if (trace) {
+            trace->record(0, "reserve_pages", begin, reserved);
+            trace->record(0, "step", begin, Trace::now(), static_cast<uint32_t>(batch.tokens.size()));
+            trace->write();
+        }
     } catch (...) {
         cache_.roll_back();
         throw;
@@ -107,14 +116,14 @@ namespace {
 struct StateHeader {
     char magic[8];
     uint32_t version;
-    uint32_t f16;
+    uint32_t kv_type;
     uint64_t model_hash;
     uint64_t n_tokens;
     uint64_t page_bytes;
 };
 
 constexpr char state_magic[8] = {'N', 'G', 'S', 'E', 'Q', '\r', '\n', '\x1a'};
-constexpr uint32_t state_version = 1;
+constexpr uint32_t state_version = 2;
 
 uint64_t checksum(const std::byte* bytes, size_t n) {
     Hash hash;
@@ -130,7 +139,7 @@ void Context::save(int32_t seq, std::span<std::byte> out) const {
     StateHeader header{};
     std::memcpy(header.magic, state_magic, sizeof state_magic);
     header.version = state_version;
-    header.f16 = options_.kv_f16;
+    header.kv_type = static_cast<uint32_t>(options_.kv_type);
     header.model_hash = model_->hash();
     header.n_tokens = cache_.length(seq);
     header.page_bytes = cache_.layout().page_bytes;
@@ -149,7 +158,7 @@ int32_t Context::load(std::span<const std::byte> state) {
     if (std::memcmp(header.magic, state_magic, sizeof state_magic) != 0) refuse("does not begin as one: this is some other data");
     if (header.version != state_version) fail(Status::InvalidState, "the saved sequence is of version %u, this build reads %u", header.version, state_version);
     if (header.model_hash != model_->hash()) refuse("was made by another model");
-    if (header.f16 > 1 || (header.f16 == 1) != options_.kv_f16) refuse("has another KV cache type than this context");
+    if (header.kv_type != static_cast<uint32_t>(options_.kv_type)) refuse("has another KV cache type than this context");
     if (header.page_bytes != cache_.layout().page_bytes) refuse("has another layout than this context");
     if (header.n_tokens > options_.n_ctx) refuse("is longer than this context");
     const size_t n = sizeof header + cache_.state_bytes(static_cast<uint32_t>(header.n_tokens));

@@ -18,18 +18,17 @@ int32_t id_after(int32_t id) { return id == std::numeric_limits<int32_t>::max() 
 
 }  // namespace
 
-PageLayout::PageLayout(std::span<const LayerMemory> layers, bool is_f16) : f16(is_f16) {
-    const size_t element = f16 ? 2 : 4;
+PageLayout::PageLayout(std::span<const LayerMemory> layers, backend::KvType kv_type) : type(kv_type) {
     for (const LayerMemory& layer : layers) {
         k_offsets.push_back(page_bytes);
-        page_bytes += size_t{layer.n_head_kv} * layer.d_k * KvCache::page_tokens * element;
+        page_bytes += size_t{layer.n_head_kv} * KvCache::page_tokens * backend::kv_bytes(type, layer.d_k);
         v_offsets.push_back(page_bytes);
-        page_bytes += size_t{layer.n_head_kv} * layer.d_v * KvCache::page_tokens * element;
+        page_bytes += size_t{layer.n_head_kv} * KvCache::page_tokens * backend::kv_bytes(type, layer.d_v);
     }
 }
 
-KvCache::KvCache(std::span<const LayerMemory> layers, bool f16, uint32_t n_pages)
-    : layout_(layers, f16), layers_(layers.begin(), layers.end()), n_pages_(n_pages) {
+KvCache::KvCache(std::span<const LayerMemory> layers, backend::KvType type, uint32_t n_pages)
+    : layout_(layers, type), layers_(layers.begin(), layers.end()), n_pages_(n_pages) {
     // Tables of their final size: taking a page and letting one go then allocate nothing but the page.
     pages_.reserve(n_pages);
     free_.reserve(n_pages);
@@ -181,15 +180,25 @@ void KvCache::roll_back() noexcept {
 // dimension, so a dimension's run is the positions of one page.
 template <class Visit>
 void KvCache::for_each_run(uint32_t n_tokens, Visit&& visit) const {
-    const size_t element = layout_.f16 ? 2 : 4;
+    const bool scaled = layout_.type == backend::KvType::Q8_0;
+    const size_t element = scaled ? 1 : backend::kv_bytes(layout_.type, 1);
     for (uint32_t first = 0; first < n_tokens; first += page_tokens) {
         const size_t n = std::min(page_tokens, n_tokens - first);
         for (size_t layer = 0; layer < layers_.size(); ++layer) {
             const LayerMemory& memory = layers_[layer];
-            for (size_t i = 0; i < size_t{memory.n_head_kv} * memory.d_k; ++i)
-                visit(first / page_tokens, layout_.k_offsets[layer] + i * page_tokens * element, n * element);
-            for (size_t head = 0; head < memory.n_head_kv; ++head)
-                visit(first / page_tokens, layout_.v_offsets[layer] + head * page_tokens * memory.d_v * element, n * memory.d_v * element);
+            size_t at = layout_.k_offsets[layer];
+            const auto runs = [&](size_t count, size_t run_elements, size_t run_filled, size_t bytes) {
+                for (size_t i = 0; i < count; ++i, at += run_elements * bytes) visit(first / page_tokens, at, run_filled * bytes);
+            };
+            for (size_t head = 0; head < memory.n_head_kv; ++head) {
+                runs(memory.d_k, page_tokens, n, element);
+                if (scaled) runs(backend::kv_blocks(memory.d_k), page_tokens, n, 2);
+            }
+            at = layout_.v_offsets[layer];
+            for (size_t head = 0; head < memory.n_head_kv; ++head) {
+                runs(1, size_t{page_tokens} * memory.d_v, n * memory.d_v, element);
+                if (scaled) runs(1, size_t{page_tokens} * backend::kv_blocks(memory.d_v), n * backend::kv_blocks(memory.d_v), 2);
+            }
         }
     }
 }

@@ -15,17 +15,17 @@ namespace ng {
 
 // Bytes of a page and where each layer's keys and values lie in it.
 struct PageLayout {
-    PageLayout(std::span<const LayerMemory> layers, bool f16);
+    PageLayout(std::span<const LayerMemory> layers, backend::KvType type);
     size_t page_bytes = 0;
     std::vector<uint64_t> k_offsets, v_offsets;
-    bool f16;
+    backend::KvType type;
 };
 
 class KvCache {
 public:
     static constexpr uint32_t page_tokens = backend::kv_page_tokens;
 
-    KvCache(std::span<const LayerMemory> layers, bool f16, uint32_t n_pages);
+    KvCache(std::span<const LayerMemory> layers, backend::KvType type, uint32_t n_pages);
 
     // Sequences. Unknown numbers are InvalidArgument.
     int32_t create();

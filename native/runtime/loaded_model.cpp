@@ -106,11 +106,11 @@ MemoryEstimate estimate_memory(const std::string& path, const ModelOptions& mode
     std::unique_ptr<Model> model;
     const WeightTotals totals = count_weights(*file, device, &model);
     const ContextOptions options = resolve(context_options, model->shape());
-    const PageLayout layout(model->shape().layers, options.kv_f16);
+    const PageLayout layout(model->shape().layers, options.kv_type);
 
     MemoryEstimate estimate;
     estimate.weights_mapped = model_options.map ? totals.mapped_bytes : 0;
-    estimate.weights_owned = totals.owned_bytes + (model_options.map ? 0 : totals.mapped_bytes);
+    estimate.weights_owned = totals.owned_bytes + (model_options.map ? 0 : totals.mapped_bytes + totals.lookup_bytes);
     estimate.kv_bytes = kv_pages(options) * uint64_t{layout.page_bytes};
     estimate.kv_bytes_per_token = layout.page_bytes / KvCache::page_tokens;
     estimate.scratch_bytes = cpu::CpuOps::scratch_bytes(step_limits(*model, options), options.n_threads);

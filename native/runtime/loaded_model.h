@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "backend/kv_type.h"
 #include "cpu/cpu_device.h"
 #include "gguf/file.h"
 #include "model/model.h"
@@ -23,7 +24,7 @@ struct ContextOptions {
     uint32_t n_ctx = 0;      // longest sequence; 0 = the smaller of the model's and 4096
     uint32_t n_kv = 0;       // positions over all sequences; 0 = n_ctx
     uint32_t n_batch = 0;    // rows of a step; 0 = 512
-    bool kv_f16 = true;
+    backend::KvType kv_type = backend::KvType::F16;
     uint32_t n_threads = 0;
 };
 

@@ -1,4 +1,4 @@
-// dotnet run -c Release --project tests/NativeGen.Benchmarks -- --filter '*English*'
+// dotnet run -c Release --project tests/NativeGen.Benchmarks -- --filter '*English*' (or: -- overhead MODEL, see ManagedOverhead.cs)
 // Everything runs in this process: nothing else has to be built, and cases follow each other on the same warm machine.
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
@@ -8,6 +8,12 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using NativeGen.Benchmarks;
+
+if (args is ["overhead", .. var rest] && rest.Length > 0)
+{
+    await ManagedOverhead.RunAsync(rest);
+    return;
+}
 
 IConfig config = ManualConfig.CreateEmpty()
     .AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance).AsMutator())

@@ -35,6 +35,14 @@ TEST(Buffer, IsAlignedAndMoves) {
     EXPECT_EQ(AlignedBuffer(0).data(), nullptr);
 }
 
+TEST(Buffer, LargeOnesBeginOnAHugePage) {
+    AlignedBuffer buffer(5 << 20);
+    if (huge_page) EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % huge_page, 0u);
+    buffer.data()[buffer.size() - 1] = std::byte{1};
+    buffer = AlignedBuffer(10);  // swaps: each is freed with the alignment it was made with
+    EXPECT_EQ(buffer.size(), 10u);
+}
+
 TEST(Buffer, TooMuchIsAnError) { EXPECT_FAILS(AlignedBuffer(size_t{1} << 60), Status::OutOfMemory, "1152921504606846976 bytes"); }
 
 TEST(Hash, NeverChanges) { // saved files hold these

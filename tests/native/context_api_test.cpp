@@ -156,7 +156,7 @@ TEST(ModelApi, EstimatesRefuseWhatOpeningAndCreatingRefuse) {
     EXPECT_EQ(with([](auto& model, auto&) { model.flags = 64; }), NG_ERR_INVALID_ARGUMENT);
     EXPECT_EQ(with([](auto& model, auto&) { model.struct_size = 1; }), NG_ERR_INVALID_ARGUMENT);
     EXPECT_EQ(with([](auto&, auto& context) { context.struct_size = UINT32_MAX; }), NG_ERR_INVALID_ARGUMENT);
-    EXPECT_EQ(with([](auto&, auto& context) { context.kv_type = 2; }), NG_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(with([](auto&, auto& context) { context.kv_type = 3; }), NG_ERR_INVALID_ARGUMENT);
     EXPECT_EQ(with([](auto&, auto& context) { context.n_ctx = UINT32_MAX; }), NG_ERR_INVALID_ARGUMENT);
     EXPECT_EQ(with([](auto&, auto& context) { context.n_kv = UINT32_MAX; }), NG_ERR_INVALID_ARGUMENT);
     EXPECT_EQ(with([](auto&, auto& context) { context.n_batch = UINT32_MAX; }), NG_ERR_INVALID_ARGUMENT);

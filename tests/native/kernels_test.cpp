@@ -36,6 +36,8 @@ std::vector<const Kernels*> sets() {
     add(f.avx2_fma_f16c && f.avx_vnni, avxvnni_kernels(), "AVX-VNNI");
     add(f.avx512, avx512_kernels(), "AVX-512 F, BW, DQ or VL");
     add(f.avx512 && f.avx512_vnni, avx512vnni_kernels(), "AVX-512 VNNI");
+#elif defined(__aarch64__)
+    add(features().neon_dots, neon_kernels(), "ARMv8.2's dot products");
 #endif
     return result;
 }
@@ -118,14 +120,14 @@ struct Product {
     const Kernels& set;
     std::unique_ptr<backend::Weight> weight;
 
-    Product(const Kernels& kernels, const std::vector<uint8_t>& bytes, uint32_t type, uint32_t n_rows, uint32_t n_cols, backend::WeightUse use)
+    Product(const Kernels& kernels, const std::vector<uint8_t>& bytes, uint32_t type, uint32_t n_rows, uint32_t n_cols, backend::WeightUse use, bool repack = true)
         : view{static_cast<DType>(type), n_rows, n_cols, reinterpret_cast<const std::byte*>(bytes.data())}, set(kernels),
-          weight(CpuDevice(kernels, {}).make_weight(view, use)) {}
+          weight(CpuDevice(kernels, {.repack = repack}).make_weight(view, use)) {}
 
     const CpuWeight& cpu() const { return static_cast<const CpuWeight&>(*weight); }
 
-    // Quantized by the set itself; rows in pieces of `step`.
-    std::vector<float> run(const std::vector<float>& x, uint32_t n_rows, uint32_t step) const {
+    // Quantized by the set itself; rows in pieces of `step`, panels in pieces of `panel_step`.
+    std::vector<float> run(const std::vector<float>& x, uint32_t n_rows, uint32_t step, uint32_t panel_step = ~0u) const {
         const CpuWeight& w = cpu();
         const uint32_t n_cols = view.n_cols, n_blocks = n_cols / act_block;
         const size_t planes = act_planes(w.act);
@@ -145,7 +147,11 @@ struct Product {
         for (uint32_t first = 0; first < n_rows; first += step) {
             const uint32_t count = std::min(step, n_rows - first);
             const MatmulFn kernel = count <= few_rows && step <= few_rows ? w.kernel->few : w.kernel->many;
-            kernel(&w.view, 0, n_panels, &act, first, count, padded.data() + first * stride, stride, scratch.data());
+            for (uint32_t panel = 0; panel < n_panels;) {
+                const uint32_t n = std::min(panel_step, n_panels - panel);
+                kernel(&w.view, panel, n, &act, first, count, padded.data() + first * stride + size_t{panel} * panel_rows, stride, scratch.data());
+                panel += n;
+            }
         }
         for (uint32_t row = 0; row < n_rows; ++row) out.insert(out.end(), padded.begin() + static_cast<ptrdiff_t>(row * stride), padded.begin() + static_cast<ptrdiff_t>(row * stride + view.n_rows));
         return out;
@@ -178,18 +184,54 @@ TEST(Kernels, MatmulHasTheBitsOfScalar) {
             for (const backend::WeightUse use : {backend::WeightUse::Matrix, backend::WeightUse::Output})
                 for (int round = 0; round < 4; ++round) {
                     const uint32_t block = dtype_traits(type)->block_elements;
-                    const uint32_t n_cols = block == 1 ? 1 + random() % 90 : block * (1 + random() % (block == 256 ? 2 : 9));
+                    const bool large = round == 3;  // more columns and rows than a kernel takes at once
+                    const uint32_t n_cols = block == 1 ? 1 + random() % (large ? 400 : 90) : block * (1 + random() % (block == 256 ? 3 : large ? 20 : 9));
                     const uint32_t n_rows = 1 + random() % 37;
                     constexpr uint32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 33};
-                    const uint32_t n = counts[random() % std::size(counts)];
+                    const uint32_t n = large ? 65 + random() % 10 : counts[random() % std::size(counts)];
                     const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
                     const auto x = random_floats(random, size_t{n} * n_cols);
                     const Product scalar(scalar_kernels(), bytes, type, n_rows, n_cols, use), other(*set, bytes, type, n_rows, n_cols, use);
                     const auto expected = scalar.run(x, n, n);
                     const std::string what = std::string(set->name) + " " + dtype_traits(type)->name + " " + std::to_string(n_rows) + "x" + std::to_string(n_cols) + " rows " + std::to_string(n);
                     expect_same(expected, other.run(x, n, n), (what + " together").c_str());
+                    expect_same(expected, other.run(x, n, 5, 1), (what + " by single panels").c_str());
+                    if (round == 0) expect_same(expected, Product(*set, bytes, type, n_rows, n_cols, use, false).run(x, n, n), (what + " as in the file").c_str());
                     for (uint32_t step = 1; step <= few_rows; ++step) expect_same(expected, other.run(x, n, step), (what + " few").c_str());
                 }
+}
+
+// The largest sums there are: quants at the ends of their range against activations at the ends of theirs. An intermediate sum of 16 bits that
+// saturates shows here.
+TEST(Kernels, MatmulOfExtremesHasTheBitsOfScalar) {
+    Random random(8);
+    constexpr uint8_t bytes_of_quants[] = {0xff, 0x00, 0x80, 0x7f, 0x88, 0x0f, 0xf0, 0x81};
+    for (const Kernels* set : sets())
+        for (const uint32_t type : types) {
+            const DTypeTraits& traits = *dtype_traits(type);
+            if (traits.block_elements == 1) continue;
+            for (const uint8_t quants : bytes_of_quants)
+                for (const backend::WeightUse use : {backend::WeightUse::Matrix, backend::WeightUse::Output}) {
+                    const uint32_t n_cols = 256, n_rows = 17, n = 7;
+                    std::vector<uint8_t> bytes(size_t{n_rows} * n_cols / traits.block_elements * traits.block_bytes, quants);
+                    for (size_t at = 0; at < bytes.size(); at += traits.block_bytes)
+                        for (const size_t offset : scale_offsets(type)) {
+                            const uint16_t one = 0x3c00;
+                            if (type == 39) bytes[at] = 127;
+                            else std::memcpy(bytes.data() + at + offset, &one, 2);
+                        }
+                    std::vector<float> x(size_t{n} * n_cols);
+                    for (size_t i = 0; i < x.size(); ++i) {
+                        const size_t row = i / n_cols;  // all one way, but for what makes the block's middle zero; then by turns; then at random
+                        x[i] = row < 2 ? (i % 32 == 5 ? -1.0f : 1.0f) * (row == 0 ? 1.0f : -1.0f) : row < 4 ? (i / (row - 1) % 2 ? 1.0f : -1.0f) : random() & 1 ? 1.0f : -1.0f;
+                    }
+                    const Product scalar(scalar_kernels(), bytes, type, n_rows, n_cols, use), other(*set, bytes, type, n_rows, n_cols, use);
+                    const auto expected = scalar.run(x, n, n);
+                    const std::string what = std::string(set->name) + " " + traits.name + " " + std::to_string(quants);
+                    expect_same(expected, other.run(x, n, n), (what + " together").c_str());
+                    expect_same(expected, other.run(x, n, 1), (what + " alone").c_str());
+                }
+        }
 }
 
 // A weight that is no number gives what it gives in scalar: the same bits, or NaN where scalar has NaN.
@@ -224,26 +266,28 @@ TEST(Kernels, MatmulOfHostileWeightsHasTheBitsOfScalar) {
 // above, here with arithmetic.
 TEST(Kernels, MatmulIsTheProduct) {
     Random random(2);
-    for (const uint32_t type : types) {
-        const uint32_t n_cols = 512, n_rows = 5;
-        const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
-        const auto x = random_floats(random, n_cols);
-        const Product product(scalar_kernels(), bytes, type, n_rows, n_cols, backend::WeightUse::Matrix);
-        const auto out = product.run(x, 1, 1);
-        std::vector<float> w(size_t{n_rows} * n_cols);
-        dequantize(static_cast<DType>(type), bytes.data(), w.data(), w.size());
-        for (uint32_t row = 0; row < n_rows; ++row) {
-            double sum = 0, bound = 0;
-            for (uint32_t k = 0; k < n_cols; ++k) {
-                sum += double{w[row * n_cols + k]} * x[k];
-                float low = x[k / 32 * 32], high = low;
-                for (uint32_t j = k / 32 * 32; j < k / 32 * 32 + 32; ++j) low = std::min(low, x[j]), high = std::max(high, x[j]);
-                const double half_step = product.cpu().act == ActFormat::F32 ? 0 : (double{high} - low) / 254 / 2;
-                bound += std::abs(double{w[row * n_cols + k]}) * (half_step * 1.01 + std::abs(x[k]) * 1e-5);
+    for (const uint32_t type : types)
+        for (const backend::WeightUse use : {backend::WeightUse::Matrix, backend::WeightUse::Output}) {
+            const uint32_t n_cols = 512, n_rows = 5;
+            const auto bytes = random_weights(random, type, size_t{n_rows} * n_cols);
+            const auto x = random_floats(random, n_cols);
+            const Product product(scalar_kernels(), bytes, type, n_rows, n_cols, use);
+            const auto out = product.run(x, 1, 1);
+            std::vector<float> w(size_t{n_rows} * n_cols);
+            dequantize(static_cast<DType>(type), bytes.data(), w.data(), w.size());
+            for (uint32_t row = 0; row < n_rows; ++row) {
+                double sum = 0, bound = 0;
+                for (uint32_t k = 0; k < n_cols; ++k) {
+                    sum += double{w[row * n_cols + k]} * x[k];
+                    float low = x[k / 32 * 32], high = low;
+                    for (uint32_t j = k / 32 * 32; j < k / 32 * 32 + 32; ++j) low = std::min(low, x[j]), high = std::max(high, x[j]);
+                    const ActFormat act = product.cpu().act;
+                    const double half_step = act == ActFormat::F32 ? 0 : act == ActFormat::A8 ? (double{high} - low) / 254 / 2 : std::max(std::abs(double{high}), std::abs(double{low})) / 8191 / 2;
+                    bound += std::abs(double{w[row * n_cols + k]}) * (half_step * 1.01 + std::abs(x[k]) * 1e-5);
+                }
+                EXPECT_NEAR(out[row], sum, bound + 1e-6) << dtype_traits(type)->name;
             }
-            EXPECT_NEAR(out[row], sum, bound + 1e-6) << dtype_traits(type)->name;
         }
-    }
 }
 
 TEST(Kernels, NotANumberMeetsOnlyItsOwnRow) {
@@ -357,26 +401,36 @@ TEST(Kernels, AttentionHasTheBitsOfScalar) {
     Random random(6);
     for (const Kernels* set : sets())
         for (int round = 0; round < 60; ++round) {
-            const bool f16 = round % 2 == 0;
-            constexpr uint32_t dims[] = {1, 7, 8, 12, 15, 16, 20, 64, 72, 128};
-            const uint32_t d_k = dims[random() % std::size(dims)], d_v = dims[random() % std::size(dims)];
+            const auto type = static_cast<backend::KvType>(round % 3);
+            constexpr uint32_t head_dims[] = {1, 7, 8, 12, 15, 16, 20, 64, 72, 128};
+            const uint32_t d_k = head_dims[random() % std::size(head_dims)], d_v = head_dims[random() % std::size(head_dims)];
             const uint32_t n_head_kv = 1 + random() % 3, group = 1 + random() % 4, n_rows = 1 + random() % attention_rows;
             constexpr uint32_t starts[] = {0, 1, 62, 63, 64, 127, 500, 1023, 1024, 2100};
             const uint32_t first = starts[random() % (round % 5 == 0 ? std::size(starts) : 6)];
             const uint32_t n_pages = (first + n_rows - 1) / page_tokens + 1;
             std::vector<std::vector<uint8_t>> pages;
             std::vector<const void*> k_pages, v_pages;
-            const auto page = [&](size_t n) {
-                const auto values = random_floats(random, n);
-                std::vector<uint8_t> bytes(n * (f16 ? 2 : 4));
-                if (f16) scalar_kernels().to_f16(values.data(), reinterpret_cast<uint16_t*>(bytes.data()), n);
-                else std::memcpy(bytes.data(), values.data(), bytes.size());
+            const auto page = [&](uint32_t dims) {
+                const size_t n = size_t{n_head_kv} * dims * page_tokens;
+                const auto values = random_floats(random, n, 0.1f);
+                std::vector<uint8_t> bytes(n_head_kv * page_tokens * backend::kv_bytes(type, dims));
+                switch (type) {
+                    case backend::KvType::F32: std::memcpy(bytes.data(), values.data(), bytes.size()); break;
+                    case backend::KvType::F16: scalar_kernels().to_f16(values.data(), reinterpret_cast<uint16_t*>(bytes.data()), n); break;
+                    case backend::KvType::Q8_0:  // any bytes; as scales what values there are
+                        for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+                        for (size_t head = 0; head < n_head_kv; ++head) {
+                            const size_t n_scales = size_t{page_tokens} * backend::kv_blocks(dims);
+                            scalar_kernels().to_f16(values.data(), reinterpret_cast<uint16_t*>(bytes.data() + head * page_tokens * backend::kv_bytes(type, dims) + size_t{page_tokens} * dims), std::min(n_scales, n));
+                        }
+                        break;
+                }
                 pages.push_back(std::move(bytes));
                 return pages.back().data();
             };
             for (uint32_t p = 0; p < n_pages; ++p) {
-                k_pages.push_back(page(size_t{n_head_kv} * d_k * page_tokens));
-                v_pages.push_back(page(size_t{n_head_kv} * d_v * page_tokens));
+                k_pages.push_back(page(d_k));
+                v_pages.push_back(page(d_v));
             }
             const auto q = random_floats(random, size_t{n_rows} * n_head_kv * group * d_k);
             std::vector<float> a(size_t{n_rows} * n_head_kv * group * d_v), b(a.size());
@@ -385,7 +439,7 @@ TEST(Kernels, AttentionHasTheBitsOfScalar) {
                 std::vector<AttentionRow> rows;
                 for (uint32_t r = 0; r < n_rows; ++r) rows.push_back({q.data() + size_t{r} * n_head_kv * group * d_k, out.data() + size_t{r} * n_head_kv * group * d_v, first + r});
                 for (uint32_t head = 0; head < n_head_kv; ++head) {
-                    const AttentionJob job{k_pages.data(), v_pages.data(), f16, n_head_kv * group, n_head_kv, d_k, d_v, 0.125f, head, rows.data(), n_rows, scratch.data()};
+                    const AttentionJob job{k_pages.data(), v_pages.data(), type, n_head_kv * group, n_head_kv, d_k, d_v, 0.125f, head, rows.data(), n_rows, scratch.data()};
                     kernels.attention(&job);
                 }
             };
@@ -423,7 +477,7 @@ struct AttentionStep {
         }
         const backend::KvSequence sequence{pages, rows, length - n_rows};
         const uint64_t k_offset = 0, v_offset = size_t{a.n_head_kv} * a.d_k * page_tokens * sizeof(float);
-        const backend::KvStep step{{&sequence, 1}, positions, false, {&k_offset, 1}, {&v_offset, 1}};
+        const backend::KvStep step{{&sequence, 1}, positions, backend::KvType::F32, {&k_offset, 1}, {&v_offset, 1}};
         const auto buffer = [&](std::vector<float>& values) { return backend::Buffer{values.data(), n_rows, static_cast<uint32_t>(values.size() / n_rows)}; };
         ops.attention(a, step, buffer(q), buffer(k), buffer(v), buffer(out));
         return out;
@@ -456,7 +510,7 @@ TEST(Attention, CutIntoHeadsHasTheSameBits) {
         for (uint32_t r = 0; r < step.n_rows; ++r) rows.push_back({step.q.data() + size_t{r} * a.n_head * a.d_k, whole.data() + size_t{r} * a.n_head * a.d_v, length - step.n_rows + r});
         AlignedBuffer scratch(attention_scratch_bytes(3, a.d_k, a.d_v));
         for (uint32_t head = 0; head < a.n_head_kv; ++head) {
-            const AttentionJob job{k_pages.data(), v_pages.data(), false, a.n_head, a.n_head_kv, a.d_k, a.d_v, a.scale, head, rows.data(), step.n_rows, scratch.data()};
+            const AttentionJob job{k_pages.data(), v_pages.data(), backend::KvType::F32, a.n_head, a.n_head_kv, a.d_k, a.d_v, a.scale, head, rows.data(), step.n_rows, scratch.data()};
             scalar_kernels().attention(&job);
         }
         expect_same(whole, cut, "cut");

@@ -23,7 +23,7 @@ float& mark(KvCache& cache, int32_t seq, uint32_t position) {
 TEST(KvCache, BehavesAsListsOfTokensDo) {
     std::mt19937 random(7);
     for (int game = 0; game < 30; ++game) {
-        KvCache cache({&layer, 1}, false, 24);
+        KvCache cache({&layer, 1}, backend::KvType::F32, 24);
         std::map<int32_t, std::vector<float>> expected;
         float next = 1;
         for (int move = 0; move < 300; ++move) {
@@ -88,7 +88,7 @@ TEST(KvCache, BehavesAsListsOfTokensDo) {
 }
 
 TEST(KvCache, RefusesWhatIsNotThere) {
-    KvCache cache({&layer, 1}, false, 2);
+    KvCache cache({&layer, 1}, backend::KvType::F32, 2);
     EXPECT_THROW(cache.length(5), Error);
     const int32_t seq = cache.create();
     EXPECT_THROW(cache.cut(seq, 1), Error);
@@ -100,7 +100,7 @@ TEST(KvCache, ManySharersOfALastPageAppendInOneStep) {
     for (const bool source_too : {false, true})
         for (const uint32_t n_pages : {6u, 7u, 8u, 20u}) {
             SCOPED_TRACE(testing::Message() << n_pages << " pages, source " << (source_too ? "goes on" : "waits"));
-            KvCache cache({&layer, 1}, false, n_pages);
+            KvCache cache({&layer, 1}, backend::KvType::F32, n_pages);
             const int32_t source = cache.create();
             const KvCache::Append first{source, 100};  // two pages, the second one half full
             ASSERT_TRUE(cache.reserve({&first, 1}));
@@ -154,7 +154,7 @@ TEST(KvCache, ManySharersOfALastPageAppendInOneStep) {
 }
 
 TEST(KvCache, AppendingNothingTakesNothing) {
-    KvCache cache({&layer, 1}, false, 3);
+    KvCache cache({&layer, 1}, backend::KvType::F32, 3);
     const int32_t source = cache.create();
     const KvCache::Append first{source, 10};
     ASSERT_TRUE(cache.reserve({&first, 1}));
@@ -206,7 +206,7 @@ void expect_all_or_nothing(KvCache& cache, const std::vector<int32_t>& seqs, Ope
 }
 
 TEST(KvCache, IsAsItWasWhenMemoryRunsOut) {
-    KvCache cache({&layer, 1}, false, 40);
+    KvCache cache({&layer, 1}, backend::KvType::F32, 40);
     std::vector<int32_t> seqs;
     seqs.reserve(2);
     const auto known = [&] { return std::vector<int32_t>(seqs); };
@@ -236,7 +236,7 @@ TEST(KvCache, IsAsItWasWhenMemoryRunsOut) {
 // The tables grow by factors, not page by page: a long sequence's steps allocate its pages and little else.
 TEST(KvCache, TablesGrowSeldom) {
     constexpr uint32_t n_pages = 1000;
-    KvCache cache({&layer, 1}, false, n_pages);
+    KvCache cache({&layer, 1}, backend::KvType::F32, n_pages);
     const int32_t seq = cache.create();
     const test::Allocations allocations;
     for (uint32_t page = 0; page < n_pages; ++page) {
@@ -248,7 +248,7 @@ TEST(KvCache, TablesGrowSeldom) {
 }
 
 TEST(KvCache, ALoadWithoutRoomLeavesNoSequence) {
-    KvCache cache({&layer, 1}, false, 2);
+    KvCache cache({&layer, 1}, backend::KvType::F32, 2);
     const std::vector<std::byte> state(cache.state_bytes(129));
     try {
         cache.load(state.data(), 129);

@@ -127,8 +127,8 @@ TEST_P(AnyModel, BitsDoNotDependOnCompany) {
 TEST_P(AnyModel, StateContinuesWithTheSameBits) {
     const auto model = open(GetParam());
     const auto tokens = some_tokens(90, model->shape().n_vocab, 3);
-    for (const bool f16 : {true, false}) {
-        Context whole(model, {.n_ctx = 128, .kv_f16 = f16}), first(model, {.n_ctx = 128, .kv_f16 = f16}), second(model, {.n_ctx = 128, .kv_f16 = f16});
+    for (const backend::KvType type : {backend::KvType::F16, backend::KvType::F32, backend::KvType::Q8_0}) {
+        Context whole(model, {.n_ctx = 128, .kv_type = type}), first(model, {.n_ctx = 128, .kv_type = type}), second(model, {.n_ctx = 128, .kv_type = type});
         const auto expected = run(whole, whole.cache().create(), tokens, 0, 512);
         const int32_t seq = first.cache().create();
         run(first, seq, {tokens.begin(), tokens.begin() + 70}, 0, 70);
@@ -145,6 +145,25 @@ TEST_P(AnyModel, StateContinuesWithTheSameBits) {
         EXPECT_THROW(second.load({state.data(), state.size() - 1}), Error);
         EXPECT_EQ(second.cache().n_sequences(), 1u);
     }
+}
+
+// Bytes with a scale for every 32 values: half a step is at most 1/254 of the block's largest.
+TEST_P(AnyModel, QuantizedCacheIsCloseAndTheSameInChunks) {
+    const auto model = open(GetParam());
+    const auto tokens = some_tokens(120, model->shape().n_vocab, 9);
+    Context exact(model, {.n_ctx = 128, .kv_type = backend::KvType::F32}), whole(model, {.n_ctx = 128, .kv_type = backend::KvType::Q8_0}),
+        pieces(model, {.n_ctx = 128, .kv_type = backend::KvType::Q8_0});
+    const auto expected = run(exact, exact.cache().create(), tokens, 0, 512), found = run(whole, whole.cache().create(), tokens, 0, 512);
+    EXPECT_TRUE(same(found, run(pieces, pieces.cache().create(), tokens, 0, 7)));
+    ASSERT_EQ(expected.size(), found.size());
+    double error = 0, size = 0;
+    for (size_t i = 0; i < found.size(); ++i) {
+        error += (double{found[i]} - expected[i]) * (double{found[i]} - expected[i]);
+        size += double{expected[i]} * expected[i];
+    }
+    EXPECT_LT(error, 0.05 * 0.05 * size);  // activations round differently, too
+    EXPECT_GT(error, 0);
+    EXPECT_LT(whole.cache().layout().page_bytes, exact.cache().layout().page_bytes * 3 / 10);
 }
 
 TEST_P(AnyModel, EstimateIsWhatIsCounted) {

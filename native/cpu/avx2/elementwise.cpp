@@ -46,7 +46,7 @@ void store_bytes(int8_t* q, __m256i bytes) {
 }
 
 void poison(ActBlock& block) {
-    const float nan = __builtin_nanf("");
+    const float nan = NAN;
     block.d = block.m = block.s = nan;
     block.sum = 0;
 }
@@ -84,7 +84,7 @@ void quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks) {
         store_bytes<up>(q, pack_bytes(n));
         block.sum = two_sums(n);
         const int32_t sum_of_all = sum(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
-        block.s = __builtin_fmaf(block.m, 32.0f, block.d * static_cast<float>(sum_of_all));
+        block.s = fmaf(block.m, 32.0f, block.d * static_cast<float>(sum_of_all));
     }
 }
 

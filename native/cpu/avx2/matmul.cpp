@@ -5,6 +5,6 @@
 
 namespace ng::cpu {
 
-const SimdMatmul* avx2_matmuls() { return matmuls; }
+const SimdMatmul* const avx2_matmuls = matmuls;
 
 }  // namespace ng::cpu

@@ -5,6 +5,6 @@
 
 namespace ng::cpu {
 
-const SimdMatmul* avxvnni_matmuls() { return matmuls; }
+const SimdMatmul* const avxvnni_matmuls = matmuls;
 
 }  // namespace ng::cpu

@@ -5,6 +5,6 @@
 
 namespace ng::cpu {
 
-const SimdMatmul* avx512_matmuls() { return matmuls; }
+const SimdMatmul* const avx512_matmuls = matmuls;
 
 }  // namespace ng::cpu

@@ -5,6 +5,6 @@
 
 namespace ng::cpu {
 
-const SimdMatmul* avx512vnni_matmuls() { return matmuls; }
+const SimdMatmul* const avx512vnni_matmuls = matmuls;
 
 }  // namespace ng::cpu

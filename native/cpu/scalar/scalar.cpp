@@ -11,7 +11,7 @@ const MatmulKernel* scalar_matmul(uint32_t type, ActFormat format);
 
 namespace {
 
-constexpr float inf = __builtin_inff();
+constexpr float inf = INFINITY;
 
 bool all_finite(const float* x, uint32_t n) {
     for (uint32_t i = 0; i < n; ++i)
@@ -20,7 +20,7 @@ bool all_finite(const float* x, uint32_t n) {
 }
 
 // A block with a NaN or an infinity makes every output it meets NaN: never a plausible number.
-void poison(ActBlock& block) { block = {__builtin_nanf(""), __builtin_nanf(""), __builtin_nanf(""), 0}; }
+void poison(ActBlock& block) { block = {NAN, NAN, NAN, 0}; }
 
 int32_t two_sums(const int32_t (&sums)[2]) {
     return static_cast<int32_t>((static_cast<uint32_t>(sums[0]) & 0xffffu) | static_cast<uint32_t>(sums[1]) << 16);
@@ -134,9 +134,15 @@ float sum_tile(const float* p) {
     return lanes[0];
 }
 
-float load(const void* page, bool f16, size_t i) {
-    if (!f16) return static_cast<const float*>(page)[i];
-    return f16_to_f32(static_cast<const uint16_t*>(page)[i]);
+// Value i of a head's part of a page with n values, whose scale in Q8_0 is number `scale`.
+float load(const void* page, backend::KvType type, size_t i, size_t n, size_t scale) {
+    switch (type) {
+        case backend::KvType::F32: return static_cast<const float*>(page)[i];
+        case backend::KvType::F16: return f16_to_f32(static_cast<const uint16_t*>(page)[i]);
+        case backend::KvType::Q8_0: break;
+    }
+    const auto* const bytes = static_cast<const int8_t*>(page);
+    return static_cast<float>(bytes[i]) * f16_to_f32(reinterpret_cast<const uint16_t*>(bytes + n)[scale]);
 }
 
 // Running softmax: out = acc / sum; all weights are relative to e^max. A NaN score makes its weight, so the sum, so the output NaN.
@@ -152,7 +158,7 @@ void attend_tile(const AttentionJob& job, const float* q, const void* k, const v
     for (uint32_t j = 0; j < page_tokens; ++j) {
         float dot = 0;
         if (j < n_valid)
-            for (uint32_t c = 0; c < job.d_k; ++c) dot = std::fmaf(q[c], load(k, job.f16, size_t{c} * page_tokens + j), dot);
+            for (uint32_t c = 0; c < job.d_k; ++c) dot = std::fmaf(q[c], load(k, job.type, size_t{c} * page_tokens + j, size_t{job.d_k} * page_tokens, c / backend::kv_block * page_tokens + j), dot);
         weights[j] = j < n_valid ? dot * job.scale : -inf;
         if (weights[j] > max) max = weights[j];
     }
@@ -162,12 +168,11 @@ void attend_tile(const AttentionJob& job, const float* q, const void* k, const v
     state.max = max;
     for (uint32_t c = 0; c < job.d_v; ++c) acc[c] *= keep;
     for (uint32_t j = 0; j < n_valid; ++j)
-        for (uint32_t c = 0; c < job.d_v; ++c) acc[c] = std::fmaf(weights[j], load(v, job.f16, size_t{j} * job.d_v + c), acc[c]);
+        for (uint32_t c = 0; c < job.d_v; ++c) acc[c] = std::fmaf(weights[j], load(v, job.type, size_t{j} * job.d_v + c, size_t{job.d_v} * page_tokens, j * backend::kv_blocks(job.d_v) + c / backend::kv_block), acc[c]);
 }
 
 void attention(const AttentionJob* pjob) {
     const AttentionJob& job = *pjob;
-    const size_t element = job.f16 ? 2 : 4;
     const uint32_t group = job.n_head / job.n_head_kv;
     float* acc = static_cast<float*>(job.scratch);
     for (uint32_t r = 0; r < job.n_rows; ++r) {
@@ -182,8 +187,8 @@ void attention(const AttentionJob* pjob) {
                 std::memset(acc, 0, job.d_v * sizeof *acc);
                 for (uint32_t page = first; page < n_pages && page < first + split_pages; ++page) {
                     const uint32_t n_valid = page + 1 < n_pages ? page_tokens : row.position % page_tokens + 1;
-                    const auto* k = static_cast<const uint8_t*>(job.k_pages[page]) + size_t{job.head_kv} * job.d_k * page_tokens * element;
-                    const auto* v = static_cast<const uint8_t*>(job.v_pages[page]) + size_t{job.head_kv} * job.d_v * page_tokens * element;
+                    const auto* k = static_cast<const uint8_t*>(job.k_pages[page]) + size_t{job.head_kv} * page_tokens * backend::kv_bytes(job.type, job.d_k);
+                    const auto* v = static_cast<const uint8_t*>(job.v_pages[page]) + size_t{job.head_kv} * page_tokens * backend::kv_bytes(job.type, job.d_v);
                     attend_tile(job, row.q + size_t{head} * job.d_k, k, v, n_valid, part, acc);
                 }
                 if (first == 0) {

@@ -3,9 +3,7 @@
 // the scores and an output for the sums. The specification is scalar/scalar.cpp. Everything is internal to the file that includes it.
 #pragma once
 
-#include "cpu/kernels.h"
 #include "cpu/simd/math.h"
-#include "cpu/simd/simd.h"
 
 namespace ng::cpu {
 namespace {
@@ -63,7 +61,7 @@ inline void weights_of(Lane& lane, float* scores) {
     for (uint32_t v = 0; v < page_vectors; ++v) {
         const uint32_t before = v * lanes;
         s[v] = load_floats(scores + before);
-        if (before + lanes > lane.n_valid) s[v] = select(first_lanes(lane.n_valid > before ? lane.n_valid - before : 0), s[v], all(-__builtin_inff()));
+        if (before + lanes > lane.n_valid) s[v] = select(first_lanes(lane.n_valid > before ? lane.n_valid - before : 0), s[v], all(-INFINITY));
         top = larger(s[v], top);  // a NaN does not enter
     }
     const float max = highest(top);
@@ -76,7 +74,7 @@ inline void weights_of(Lane& lane, float* scores) {
     constexpr int vectors16 = 16 / lanes;
     NG_UNROLL for (int v = vectors16; v < page_vectors; ++v) s[v % vectors16] = add(s[v % vectors16], s[v]);
     lane.keep = exponential1(lane.part_max - max);
-    lane.part_sum = __builtin_fmaf(lane.part_sum, lane.keep, sum16(s));
+    lane.part_sum = fmaf(lane.part_sum, lane.keep, sum16(s));
     lane.part_max = max;
 }
 
@@ -107,7 +105,7 @@ void weigh(Lane* lane, const float (*weights)[page_tokens], const E* v, uint32_t
 
 template <class E> float read1(const E* p) {
     if constexpr (sizeof(E) == 4) return *p;
-    else return _cvtsh_ss(*p);
+    else return load_f16_1(p);
 }
 
 template <int L, class E>
@@ -120,7 +118,7 @@ void attend_page(const AttentionJob& job, Lane* lane, const E* k, const E* v, fl
     for (; c < job.d_v; ++c)
         NG_UNROLL for (int l = 0; l < L; ++l) {
             float sum = lane[l].part[c] * lane[l].keep;
-            for (uint32_t j = 0; j < lane[l].n_valid; ++j) sum = __builtin_fmaf(weights[l][j], read1(v + size_t{j} * job.d_v + c), sum);
+            for (uint32_t j = 0; j < lane[l].n_valid; ++j) sum = fmaf(weights[l][j], read1(v + size_t{j} * job.d_v + c), sum);
             lane[l].part[c] = sum;
         }
 }
@@ -148,13 +146,42 @@ inline void end_split(const AttentionJob& job, bool first, Lane& lane) {
     }
     const float max = lane.part_max > lane.max ? lane.part_max : lane.max;
     const float keep = exponential1(lane.max - max), take = exponential1(lane.part_max - max);
-    lane.sum = __builtin_fmaf(lane.sum, keep, lane.part_sum * take);
+    lane.sum = fmaf(lane.sum, keep, lane.part_sum * take);
     lane.max = max;
-    for (uint32_t c = 0; c < job.d_v; ++c) lane.out[c] = __builtin_fmaf(lane.out[c], keep, lane.part[c] * take);
+    for (uint32_t c = 0; c < job.d_v; ++c) lane.out[c] = fmaf(lane.out[c], keep, lane.part[c] * take);
 }
 
 inline const float* as_floats(const uint16_t* page, size_t n, float* room) {
     for (size_t i = 0; i < n; i += lanes) store_floats(room + i, load_f16(page + i));  // n is a multiple of page_tokens
+    return room;
+}
+
+// A page's keys [d_k][64] in Q8_0 as floats.
+inline const float* keys_as_floats(const int8_t* bytes, uint32_t d_k, float* room) {
+    const auto* const scales = reinterpret_cast<const uint16_t*>(bytes + size_t{d_k} * page_tokens);
+    for (uint32_t first = 0; first < d_k; first += backend::kv_block) {
+        Floats scale[page_vectors];
+        for (uint32_t v = 0; v < page_vectors; ++v) scale[v] = load_f16(scales + first / backend::kv_block * page_tokens + v * lanes);
+        for (uint32_t c = first; c < d_k && c < first + backend::kv_block; ++c)
+            for (uint32_t v = 0; v < page_vectors; ++v) {
+                const size_t at = size_t{c} * page_tokens + v * lanes;
+                store_floats(room + at, mul(to_floats(load_i8(bytes + at)), scale[v]));
+            }
+    }
+    return room;
+}
+
+// A page's values [64][d_v] in Q8_0 as floats.
+inline const float* values_as_floats(const int8_t* bytes, uint32_t d_v, float* room) {
+    const uint32_t n_blocks = backend::kv_blocks(d_v);
+    const auto* const scales = reinterpret_cast<const uint16_t*>(bytes + size_t{d_v} * page_tokens);
+    for (uint32_t j = 0; j < page_tokens; ++j) {
+        const int8_t* const row = bytes + size_t{j} * d_v;
+        float* const to = room + size_t{j} * d_v;
+        uint32_t c = 0;
+        for (; c + lanes <= d_v; c += lanes) store_floats(to + c, mul(to_floats(load_i8(row + c)), all(load_f16_1(scales + j * n_blocks + c / backend::kv_block))));
+        for (; c < d_v; ++c) to[c] = static_cast<float>(row[c]) * load_f16_1(scales + j * n_blocks + c / backend::kv_block);
+    }
     return room;
 }
 
@@ -176,21 +203,25 @@ inline void attend(const AttentionJob& job) {
     const uint32_t n_pages = job.rows[job.n_rows - 1].position / page_tokens + 1;
     for (uint32_t first = 0; first < n_pages; first += split_pages) {
         for (uint32_t i = 0; i < n_lanes; ++i) {
-            all_lanes[i].part_max = -__builtin_inff();
+            all_lanes[i].part_max = -INFINITY;
             all_lanes[i].part_sum = 0;
             for (uint32_t c = 0; c < job.d_v; ++c) all_lanes[i].part[c] = 0;
         }
         for (uint32_t page = first; page < n_pages && page < first + split_pages; ++page) {
-            const size_t k_at = job.head_kv * k_floats, v_at = job.head_kv * v_floats;
-            if (!job.f16) {
-                attend_lanes(job, all_lanes, n_lanes, page * page_tokens, static_cast<const float*>(job.k_pages[page]) + k_at, static_cast<const float*>(job.v_pages[page]) + v_at);
-                continue;
+            const uint8_t* const k = static_cast<const uint8_t*>(job.k_pages[page]) + job.head_kv * page_tokens * backend::kv_bytes(job.type, job.d_k);
+            const uint8_t* const v = static_cast<const uint8_t*>(job.v_pages[page]) + job.head_kv * page_tokens * backend::kv_bytes(job.type, job.d_v);
+            const uint32_t first_position = page * page_tokens;
+            if (job.type == backend::KvType::F32) {
+                attend_lanes(job, all_lanes, n_lanes, first_position, reinterpret_cast<const float*>(k), reinterpret_cast<const float*>(v));
+            } else if (job.type == backend::KvType::Q8_0) {
+                attend_lanes(job, all_lanes, n_lanes, first_position, keys_as_floats(reinterpret_cast<const int8_t*>(k), job.d_k, k_room),
+                             values_as_floats(reinterpret_cast<const int8_t*>(v), job.d_v, v_room));
+            } else if (n_lanes <= 2 * at_once) {  // a few read halves as they are, for many they are converted once
+                attend_lanes(job, all_lanes, n_lanes, first_position, reinterpret_cast<const uint16_t*>(k), reinterpret_cast<const uint16_t*>(v));
+            } else {
+                attend_lanes(job, all_lanes, n_lanes, first_position, as_floats(reinterpret_cast<const uint16_t*>(k), k_floats, k_room),
+                             as_floats(reinterpret_cast<const uint16_t*>(v), v_floats, v_room));
             }
-            const auto* k = static_cast<const uint16_t*>(job.k_pages[page]) + k_at;
-            const auto* v = static_cast<const uint16_t*>(job.v_pages[page]) + v_at;
-            // Converted once for many lanes; a few read halves as they are.
-            if (n_lanes <= 2 * at_once) attend_lanes(job, all_lanes, n_lanes, page * page_tokens, k, v);
-            else attend_lanes(job, all_lanes, n_lanes, page * page_tokens, as_floats(k, k_floats, k_room), as_floats(v, v_floats, v_room));
         }
         for (uint32_t i = 0; i < n_lanes; ++i)
             if (all_lanes[i].position >= first * page_tokens) end_split(job, first == 0, all_lanes[i]);

@@ -19,7 +19,7 @@ struct Block {
     Ints minima;   // Q2_K: minimum of each half, one in each 16 bits
     Ints scale[2]; // a scale for each half: as 32 bits with dots, else in both 16 bits of a lane
     Ints offset;   // without dots, a scale for each half: -offset * scale, one half in each 16 bits
-    Ints start[2]; // with dots: -128 times the sum of the integers (of each half), since activations are 128 higher
+    Ints start[2]; // with dots: -128 times the sum of the integers (of each half), since activations are 128 higher; 0 where dots take signed ones
 };
 
 enum class Scales : uint8_t { One, Halves };
@@ -84,7 +84,7 @@ NG_INLINE Ints byte_sums(const Ints* v, int n) {
     } else {
         Ints sum = v[0];  // at most 8 x 31 or 4 x 63 in a byte
         NG_UNROLL for (int i = 1; i < n; ++i) sum = add8(sum, v[i]);
-        if constexpr (has_dots) return dot4(zero(), sum, all8(1));
+        if constexpr (has_dots && !signed_dots) return dot4(zero(), sum, all8(1));
         else return add_pairs(pairs8(sum, all8(1)));
     }
 }
@@ -99,7 +99,7 @@ template <class F> NG_INLINE void subtract_offset(Block& b) {
         NG_UNROLL for (int i = 0; i < 8; ++i) b.v[i] = sub8(b.v[i], all8(F::traits.offset));
 }
 
-NG_INLINE Ints start_of(Ints sum) { return sub32(zero(), up32<7>(sum)); }
+NG_INLINE Ints start_of(Ints sum) { return signed_dots ? zero() : sub32(zero(), up32<7>(sum)); }
 
 // Ends a block with one scale.
 template <class F> NG_INLINE void finish(Block& b) {

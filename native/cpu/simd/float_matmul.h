@@ -72,7 +72,8 @@ void float_many_panels(const WeightView* w, const typename F::Element* panel, co
             for (uint32_t k = first; k < last; ++k) store_floats(room + p * room_elements + (k - first) * lanes, F::read(panel + p * elements + size_t{k} * lanes));
         const auto* const weights = reinterpret_cast<const uint8_t*>(panel);
         const size_t column_bytes = lanes * sizeof(typename F::Element);
-        Fetch<P> fetch(last < w->n_cols ? weights + last * column_bytes : weights + P * w->panel_bytes, float_chunk * column_bytes, w->panel_bytes,
+        const auto here = reinterpret_cast<uintptr_t>(weights);
+        Fetch<P> fetch(here + (last < w->n_cols ? last * column_bytes : P * w->panel_bytes), float_chunk * column_bytes, w->panel_bytes,
                        n_rows / float_rows + n_rows % float_rows / 4 + n_rows % 4);
         uint32_t t = 0;
         for (; t + float_rows <= n_rows; t += float_rows) {

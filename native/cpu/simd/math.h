@@ -1,6 +1,8 @@
 // e^x, silu and gelu over the vocabulary of an instruction set, step for step as scalar/scalar.cpp has them. Internal to the file that includes it.
 #pragma once
 
+#include "cpu/simd/simd.h"
+
 namespace ng::cpu {
 namespace {
 
@@ -16,7 +18,7 @@ inline Floats exponential(Floats x) {
     p = fma(p, r, all(5.0e-1f));
     p = add(fma(mul(p, r), r, r), all(1.0f));
     p = times_power_of_two(p, n);
-    p = select(above(x, all(88.3762f)), all(__builtin_inff()), p);
+    p = select(above(x, all(88.3762f)), all(INFINITY), p);
     p = select(above(all(-87.3365f), x), zero_floats(), p);
     return select(nan(x), x, p);
 }

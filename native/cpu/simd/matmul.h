@@ -22,7 +22,7 @@ struct Planes {
         : q(static_cast<const int8_t*>(x->values) + first * x->n_cols + k * act_block), a(x->blocks + first * (x->n_cols / act_block) + k), n_cols(x->n_cols) {}
     NG_INLINE Ints four(int n, int i) const {  // activations 4 i ... 4 i + 3, to all lanes
         int32_t word;
-        __builtin_memcpy(&word, q + static_cast<size_t>(n) * n_cols + 4 * i, 4);
+        memcpy(&word, q + static_cast<size_t>(n) * n_cols + 4 * i, 4);
         return all32(word);
     }
     NG_INLINE const ActBlock& block(int n) const { return a[static_cast<size_t>(n) * (n_cols / act_block)]; }
@@ -182,7 +182,8 @@ void many_panels(const uint8_t* panel, size_t panel_bytes, uint32_t n_blocks, co
         const uint32_t n = n_blocks - first < chunk_blocks ? n_blocks - first : chunk_blocks;
         for (uint32_t p = 0; p < P; ++p)
             for (uint32_t k = 0; k < n; ++k) read_block<F>(panel + p * panel_bytes, first + k, chunk[p * chunk_blocks + k]);
-        Fetch<P> fetch(first + chunk_blocks < n_blocks ? at + chunk_bytes : panel + P * panel_bytes, chunk_bytes, panel_bytes, n_rows / T + n_rows % T);
+        const auto next = first + chunk_blocks < n_blocks ? reinterpret_cast<uintptr_t>(at + chunk_bytes) : reinterpret_cast<uintptr_t>(panel) + P * panel_bytes;
+        Fetch<P> fetch(next, chunk_bytes, panel_bytes, n_rows / T + n_rows % T);
         uint32_t t = 0;
         for (; t + T <= n_rows; t += T) {
             fetch();

@@ -1,6 +1,10 @@
 // What files of instruction sets give tables.cpp, which is compiled without their flags.
 #pragma once
 
+// Of these only C's functions are called: what C++ adds is inline, and the linker would keep one copy for everybody.
+#include <math.h>
+#include <string.h>
+
 #include "cpu/kernels.h"
 
 namespace ng::cpu {
@@ -23,11 +27,12 @@ struct SimdMatmul {
 };
 constexpr uint32_t n_simd_matmuls = 16;
 
-// n_simd_matmuls each
-const SimdMatmul* avx2_matmuls();
-const SimdMatmul* avxvnni_matmuls();
-const SimdMatmul* avx512_matmuls();
-const SimdMatmul* avx512vnni_matmuls();
+// n_simd_matmuls each; data and no functions, which could hold the set's instructions and run before anybody asked for them
+extern const SimdMatmul* const avx2_matmuls;
+extern const SimdMatmul* const avxvnni_matmuls;
+extern const SimdMatmul* const avx512_matmuls;
+extern const SimdMatmul* const avx512vnni_matmuls;
+extern const SimdMatmul* const neon_matmuls;
 
 void avx2_quantize_a8(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
 void avx2_quantize_a16(const float* x, uint32_t n_cols, int8_t* q, ActBlock* blocks);
@@ -39,5 +44,11 @@ void avx512_attention(const AttentionJob* job);
 void avx2_silu_mul(const float* gate, const float* up, float* out, size_t n);
 void avx2_gelu_tanh(float* x, size_t n);
 void avx2_gelu_tanh_mul(const float* gate, const float* up, float* out, size_t n);
+
+void neon_to_f16(const float* x, uint16_t* out, size_t n);
+void neon_attention(const AttentionJob* job);
+void neon_silu_mul(const float* gate, const float* up, float* out, size_t n);
+void neon_gelu_tanh(float* x, size_t n);
+void neon_gelu_tanh_mul(const float* gate, const float* up, float* out, size_t n);
 
 }  // namespace ng::cpu

@@ -22,12 +22,12 @@ NG_INLINE void store_tile(const Floats (&acc)[P][T], float* out, size_t stride) 
 // While a chunk is multiplied the next one is fetched from memory, a part with every tile; past a panel's end the next panels begin.
 template <int P>
 struct Fetch {
-    const uint8_t *next, *end;
+    uintptr_t next, end;  // addresses: behind the last panel there may be nothing
     size_t panel_bytes, part;
-    Fetch(const uint8_t* from, size_t bytes, size_t panel, size_t n_tiles) : next(from), end(from + bytes), panel_bytes(panel), part((bytes / n_tiles + 64) / 64 * 64) {}
+    Fetch(uintptr_t from, size_t bytes, size_t panel, size_t n_tiles) : next(from), end(from + bytes), panel_bytes(panel), part((bytes / n_tiles + 64) / 64 * 64) {}
     void operator()() {
-        for (const uint8_t* const to = next + part; next < to && next < end; next += 64)
-            for (uint32_t p = 0; p < P; ++p) prefetch(next + p * panel_bytes);
+        for (const uintptr_t to = next + part; next < to && next < end; next += 64)
+            for (uint32_t p = 0; p < P; ++p) prefetch(reinterpret_cast<const uint8_t*>(next + p * panel_bytes));
     }
 };
 

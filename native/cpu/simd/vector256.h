@@ -20,6 +20,7 @@ inline void store_floats(float* p, Floats v) { _mm256_storeu_ps(p, v); }
 inline __m128i load_half(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 inline __m128i load_quarter(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
 inline Floats load_f16(const uint16_t* p) { return _mm256_cvtph_ps(load_half(p)); }
+inline float load_f16_1(const uint16_t* p) { return _cvtsh_ss(*p); }
 inline Floats load_bf16(const uint16_t* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_half(p)), 16)); }
 inline Ints load_u8(const uint8_t* p) { return _mm256_cvtepu8_epi32(load_quarter(p)); }
 inline Ints load_i8(const int8_t* p) { return _mm256_cvtepi8_epi32(load_quarter(p)); }
@@ -50,11 +51,11 @@ inline Ints pairs16(Ints a, Ints b) { return _mm256_madd_epi16(a, b); }      // 
 inline Ints look_up(const uint8_t* table, Ints index) { return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_half(table)), index); }
 
 #ifdef __AVXVNNI__
-constexpr bool has_dots = true;
+constexpr bool has_dots = true, signed_dots = false;
 inline Ints dot4(Ints acc, Ints u, Ints s) { return _mm256_dpbusd_avx_epi32(acc, u, s); }  // acc + four unsigned x signed bytes
 inline Ints dot2(Ints acc, Ints a, Ints b) { return _mm256_dpwssd_avx_epi32(acc, a, b); }
 #else
-constexpr bool has_dots = false;
+constexpr bool has_dots = false, signed_dots = false;
 inline Ints dot4(Ints acc, Ints, Ints) { return acc; }
 inline Ints dot2(Ints acc, Ints a, Ints b) { return add32(acc, pairs16(a, b)); }
 #endif

@@ -21,7 +21,8 @@ internal static class BenchCommand
 
     private sealed record Plan(int[] Prompts, int[] Generated, int[] Threads, int[] BatchRows, int[] Depths, KvCacheType KvCacheType, int Repeats)
     {
-        public int ContextLength => Depths.Max() + Math.Max(Prompts.Max(), Generated.Max());
+        public long LongestSequence => (long)Depths.Max() + Math.Max(Prompts.Max(), Generated.Max());
+        public int ContextLength => (int)LongestSequence; // refused above the model's context
 
         public List<Measurement> Tests(int threads, int rows, int depth) =>
         [
@@ -59,8 +60,8 @@ internal static class BenchCommand
             if (parsed.GetValue(json) && parsed.GetValue(markdown))
                 throw new CliException(ExitCode.Usage, "--json and --markdown exclude each other");
             using var opened = CommonOptions.Open(terminal, parsed.GetValue(model), new ModelOptions { Threads = plan.Threads.Max() }, cancel);
-            if (plan.ContextLength > opened.Info.TrainedContextLength)
-                throw new CliException(ExitCode.Usage, $"{plan.ContextLength} tokens are more than the model's context of {opened.Info.TrainedContextLength}; lower --prompt-tokens, --generate-tokens or --depth");
+            if (plan.LongestSequence > opened.Info.TrainedContextLength)
+                throw new CliException(ExitCode.Usage, $"{plan.LongestSequence} tokens are more than the model's context of {opened.Info.TrainedContextLength}; lower --prompt-tokens, --generate-tokens or --depth");
 
             var run = new Run(opened.Info, plan);
             foreach (var count in plan.Threads)
@@ -170,7 +171,7 @@ internal static class BenchCommand
         public double? Share(Measurement test) => test.IsPrompt ? null : 100 * test.Median * Model.WeightBytes / (Bandwidth[test.Threads] * 1e9);
 
         public string Footer => string.Create(CultureInfo.InvariantCulture, $"median, min-max of {Plan.Repeats}; KV {Plan.KvCacheType.ToString().ToLowerInvariant()}; weights {Model.WeightBytes / 1e6:0.#} MB a token; ")
-            + string.Join("; ", Bandwidth.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Key} threads read {b.Value:0.0} GB/s: at most {b.Value * 1e9 / Model.WeightBytes:0.#} t/s")));
+            + string.Join("; ", Bandwidth.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Key} {(b.Key == 1 ? "thread reads" : "threads read")} {b.Value:0.0} GB/s: at most {b.Value * 1e9 / Model.WeightBytes:0.#} t/s")));
 
         public string Markdown()
         {

@@ -23,16 +23,17 @@ internal static class CommonOptions
         var option = new Option<KvCacheType>("--kv-cache-type")
         {
             Description = "Number format of cached keys and values",
-            HelpName = "f16|f32",
+            HelpName = "f16|f32|q8_0",
             DefaultValueFactory = _ => Models.KvCacheType.F16,
             CustomParser = result => result.Tokens[0].Value switch
             {
                 "f16" => Models.KvCacheType.F16,
                 "f32" => Models.KvCacheType.F32,
-                var other => Refuse(result, $"--kv-cache-type is f16 or f32, not '{other}'", Models.KvCacheType.F16),
+                "q8_0" => Models.KvCacheType.Q8_0,
+                var other => Refuse(result, $"--kv-cache-type is f16, f32 or q8_0, not '{other}'", Models.KvCacheType.F16),
             },
         };
-        option.CompletionSources.Add("f16", "f32");
+        option.CompletionSources.Add("f16", "f32", "q8_0");
         return option;
     }
 

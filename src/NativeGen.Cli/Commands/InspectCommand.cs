@@ -5,12 +5,14 @@ using System.Text.Json;
 using NativeGen.Cli.Shell;
 using NativeGen.Models;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace NativeGen.Cli.Commands;
 
 internal static class InspectCommand
 {
     private const int ShownItems = 6, ShownCharacters = 200;
+    private const int NarrowColumns = 80; // below it keys and values do not fit beside each other
 
     public static Command Create(Terminal terminal)
     {
@@ -72,11 +74,8 @@ internal static class InspectCommand
         }
         terminal.Write(facts);
 
-        var metadata = Tables.Columns("metadata", "type", "value");
-        foreach (var e in gguf.Metadata)
-            metadata.Row(e.Key, e.ToString(), Value(gguf, e));
         terminal.WriteLine();
-        terminal.Write(metadata);
+        terminal.Write(Metadata(gguf, terminal.Width));
 
         var types = Tables.Columns("tensor type", ">tensors", ">parameters", ">size", "readable");
         foreach (var group in gguf.Tensors.GroupBy(t => (t.TypeName, t.IsSupported)).OrderByDescending(g => g.Sum(t => t.Bytes)))
@@ -91,6 +90,23 @@ internal static class InspectCommand
             list.Row(t.Name, t.TypeName, string.Join(" x ", t.Shape), Units.Bytes(t.Bytes), t.Offset.ToString(CultureInfo.InvariantCulture));
         terminal.WriteLine();
         terminal.Write(list);
+    }
+
+    private static IRenderable Metadata(GgufFile gguf, int columns)
+    {
+        if (columns < NarrowColumns)
+        {
+            return new Rows(gguf.Metadata.SelectMany(e => new IRenderable[]
+            {
+                new Text(e.Key, new Style(decoration: Decoration.Bold)),
+                new Padder(new Text(Value(gguf, e)), new Padding(2, 0, 0, 0)),
+            }));
+        }
+        var table = Tables.Columns("metadata", "type", "value");
+        table.Columns[0].NoWrap = true;
+        foreach (var e in gguf.Metadata)
+            table.Row(e.Key, e.ToString(), Value(gguf, e));
+        return table;
     }
 
     private static string Value(GgufFile gguf, GgufEntry entry)

@@ -80,6 +80,8 @@ internal sealed class Invariance
         }
         yield return new("kv", "F32 keys and values, chunks of 1", c => InChunks(c, 2, 1, KvCacheType.F32));
         yield return new("kv", "F32 keys and values, chunks of 64", c => InChunks(c, 2, 64, KvCacheType.F32));
+        yield return new("kv", "Q8_0 keys and values, chunks of 1", c => InChunks(c, 2, 1, KvCacheType.Q8_0));
+        yield return new("kv", "Q8_0 keys and values, chunks of 64", c => InChunks(c, 2, 64, KvCacheType.Q8_0));
         yield return new("state", "saved and loaded", SavedAndLoaded);
         yield return new("repack", "weights as they are in the file", NotRepacked);
         var own = _model.Info.InstructionSet;

@@ -55,7 +55,7 @@ internal sealed class SettingsValidator(string path) : IValidateOptions<NativeGe
         OneOf(nameof(settings.GpuLayers), settings.GpuLayers, "auto", "0");
         if (!Enum.IsDefined(settings.KvCacheType))
         {
-            problems.Add($"{key}:KvCacheType is {settings.KvCacheType}; it must be f16 or f32.");
+            problems.Add($"{key}:KvCacheType is {settings.KvCacheType}; it must be f16, f32 or q8_0.");
         }
 
         if (settings.IdleUnload is { } idle && (idle <= TimeSpan.Zero || idle.TotalMilliseconds > uint.MaxValue - 1))

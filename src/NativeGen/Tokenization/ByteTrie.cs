@@ -8,12 +8,18 @@ namespace NativeGen.Tokenization;
 internal sealed class ByteTrie
 {
     internal const int Root = 0, None = -1;
+    private const int MostNodes = (1 << 24) - 1; // a node and a byte make a key of 32 bits
 
     private ulong[] _edges = new ulong[64];    // (node << 8 | byte) + 1 in the upper half, child in the lower; 0 is free. At most half are taken.
     private readonly int[] _first = new int[256]; // the root's edges, where most walks end at once
-    private readonly List<int> _values = [-1]; // by node
+    private int[] _values = new int[64];          // by node
+    private int _nodes = 1;
 
-    internal ByteTrie() => _first.AsSpan().Fill(None);
+    internal ByteTrie()
+    {
+        _first.AsSpan().Fill(None);
+        _values[Root] = -1;
+    }
 
     /// <summary>Gives a string a number; false if it has one: the first stays.</summary>
     internal bool Add(ReadOnlySpan<byte> text, int value)
@@ -24,9 +30,13 @@ internal sealed class ByteTrie
             int child = Step(node, b);
             if (child == None)
             {
-                child = _values.Count;
-                _values.Add(-1);
-                if (_values.Count * 2 > _edges.Length)
+                if (_nodes >= MostNodes)
+                    throw Vocabulary.Invalid("tokenizer.ggml.tokens", "has more than 16 million different beginnings");
+                child = _nodes++;
+                if (child == _values.Length)
+                    Array.Resize(ref _values, child * 2);
+                _values[child] = -1;
+                if (_nodes * 2 > _edges.Length)
                     Grow();
                 if (node == Root)
                     _first[b] = child;
@@ -93,8 +103,6 @@ internal sealed class ByteTrie
 
     private void Grow()
     {
-        if (_values.Count >= 1 << 24)
-            throw Vocabulary.Invalid("tokenizer.ggml.tokens", "has more than 16 million different beginnings");
         var larger = new ulong[_edges.Length * 2];
         foreach (ulong edge in _edges)
         {

@@ -26,12 +26,7 @@ internal sealed class SentencePieceEncoder : TextEncoder
         // Where no token holds a space behind another character, nothing joins across the beginning of a word.
         _cutsWords = true;
         for (int id = 0; id < vocabulary.Count; id++)
-        {
-            ReadOnlySpan<byte> text = vocabulary.Table[id];
-            while (text.StartsWith(SpaceEscape.Utf8))
-                text = text[SpaceEscape.Utf8.Length..];
-            _cutsWords &= text.IndexOf(SpaceEscape.Utf8) < 0;
-        }
+            _cutsWords &= !SpaceEscape.IsInside(vocabulary.Table[id]);
     }
 
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
@@ -56,26 +51,14 @@ internal sealed class SentencePieceEncoder : TextEncoder
         ArrayPool<byte>.Shared.Return(rented);
     }
 
-    // A word begins at a space behind anything else. Damaged text may hide one inside what looks like a character: it is none then.
     private void EncodeWords(ReadOnlySpan<byte> text, Scratch scratch, ref TokenWriter tokens)
     {
-        int start = 0;
-        bool afterSpace = true;
-        for (int at = 0; at < text.Length;)
+        for (int start = 0; start < text.Length;)
         {
-            int length = UnicodeTables.AnnouncedLength(text[at]);
-            bool isSpace = text[at] == 0xE2 && text[at..].StartsWith(SpaceEscape.Utf8);
-            if (isSpace && !afterSpace)
-            {
-                EncodeWord(text[start..at], scratch, ref tokens);
-                start = at;
-            }
-
-            afterSpace = isSpace;
-            at += length;
+            int end = SpaceEscape.EndOfWord(text, start);
+            EncodeWord(text[start..end], scratch, ref tokens);
+            start = end;
         }
-
-        EncodeWord(text[start..], scratch, ref tokens);
     }
 
     private void EncodeWord(ReadOnlySpan<byte> word, Scratch scratch, ref TokenWriter tokens)

@@ -12,9 +12,12 @@ internal sealed class UnigramEncoder : TextEncoder
 
     private readonly Vocabulary _vocabulary;
     private readonly CharacterMap _map;
-    private readonly bool _addSpacePrefix, _mergeSpaces;
+    private readonly bool _addSpacePrefix, _mergeSpaces, _cutsWords;
     private readonly float _unknownScore;
     private readonly ByteTrie _tokens = new(), _userDefined = new();
+    private readonly byte[] _plain = new byte[128]; // ASCII characters that always become this one; 0: it depends on what follows
+    private readonly int _owner = WordCache.NewOwner();
+    [ThreadStatic] private static WordCache? _words;
 
     internal UnigramEncoder(Vocabulary vocabulary, TokenizerData data)
     {
@@ -23,6 +26,7 @@ internal sealed class UnigramEncoder : TextEncoder
         _addSpacePrefix = data.AddSpacePrefix ?? true;
         _mergeSpaces = data.RemoveExtraWhitespace ?? false;
         float least = float.MaxValue;
+        _cutsWords = true;
         for (int id = 0; id < vocabulary.Count; id++)
         {
             if (vocabulary.Is(id, TokenAttributes.Normal))
@@ -31,19 +35,31 @@ internal sealed class UnigramEncoder : TextEncoder
             if (vocabulary.Table.Find(text) != id)
                 continue; // of equal texts the first counts
             if (vocabulary.Is(id, TokenAttributes.Normal | TokenAttributes.UserDefined | TokenAttributes.Unused))
+            {
                 _tokens.Add(text, id);
+                _cutsWords &= !SpaceEscape.IsInside(text);
+            }
+
             if (vocabulary.Is(id, TokenAttributes.UserDefined))
                 _userDefined.Add(text, id);
         }
 
         _unknownScore = (least == float.MaxValue ? 0 : least) - UnknownPenalty;
+        _cutsWords &= _tokens.Longest(SpaceEscape.Utf8, out _) >= 0; // else a word's first character could be unknown, and one with the last word's end
+        for (byte b = 1; b < _plain.Length; b++)
+        {
+            if (_userDefined.Step(ByteTrie.Root, b) == ByteTrie.None)
+                _plain[b] = _map.Alone(b);
+        }
     }
 
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
     {
         var normalized = new ArrayBufferWriter<byte>(text.Length * 2 + 16);
         Normalize(text, normalized);
-        if (normalized.WrittenCount > 0)
+        if (_cutsWords)
+            CutWords(normalized.WrittenSpan, ref tokens);
+        else
             Cut(normalized.WrittenSpan, ref tokens);
     }
 
@@ -52,40 +68,82 @@ internal sealed class UnigramEncoder : TextEncoder
         bool prepended = false, inWord = false;
         for (int at = 0; at < text.Length;)
         {
-            ReadOnlySpan<byte> piece = _userDefined.Longest(text[at..], out int consumed) >= 0 ? text.Slice(at, consumed) : _map.Next(text[at..], out consumed);
-            at += consumed;
-            Span<byte> space = output.GetSpan(piece.Length * 6); // a space, should one be due before every byte
-            int written = 0;
-            foreach (byte b in piece)
+            int plain = PlainRun(text[at..]);
+            if (plain > 0)
             {
-                if (b == (byte)' ')
-                {
-                    inWord = false;
-                    if (!_mergeSpaces)
-                        Write(SpaceEscape.Utf8, space, ref written);
-                    continue;
-                }
-
-                if (!inWord)
-                {
-                    inWord = true;
-                    if ((_addSpacePrefix && !prepended) || _mergeSpaces)
-                    {
-                        Write(SpaceEscape.Utf8, space, ref written);
-                        prepended = true;
-                    }
-                }
-
-                space[written++] = b;
+                Span<byte> room = output.GetSpan(plain * 6); // a space, should one be due before every byte
+                int filled = 0;
+                foreach (byte b in text.Slice(at, plain))
+                    Add(_plain[b], room, ref filled);
+                output.Advance(filled);
+                at += plain;
+                continue;
             }
 
+            ReadOnlySpan<byte> piece = _userDefined.Longest(text[at..], out int consumed) >= 0 ? text.Slice(at, consumed) : _map.Next(text[at..], out consumed);
+            at += consumed;
+            Span<byte> space = output.GetSpan(piece.Length * 6);
+            int written = 0;
+            foreach (byte b in piece)
+                Add(b, space, ref written);
             output.Advance(written);
+        }
+
+        void Add(byte b, Span<byte> space, ref int written)
+        {
+            if (b == (byte)' ')
+            {
+                inWord = false;
+                if (!_mergeSpaces)
+                    Write(SpaceEscape.Utf8, space, ref written);
+                return;
+            }
+
+            if (!inWord)
+            {
+                inWord = true;
+                if ((_addSpacePrefix && !prepended) || _mergeSpaces)
+                {
+                    Write(SpaceEscape.Utf8, space, ref written);
+                    prepended = true;
+                }
+            }
+
+            space[written++] = b;
         }
 
         static void Write(ReadOnlySpan<byte> bytes, Span<byte> space, ref int written)
         {
             bytes.CopyTo(space[written..]);
             written += bytes.Length;
+        }
+    }
+
+    // How many of the next bytes are ASCII characters that stand for themselves whatever comes; the last one before anything else may not.
+    private int PlainRun(ReadOnlySpan<byte> text)
+    {
+        int length = 0;
+        while (length < text.Length && text[length] < 0x80 && _plain[text[length]] != 0)
+            length++;
+        return length < text.Length && text[length] >= 0x80 ? Math.Max(length - 1, 0) : length;
+    }
+
+    // No token holds a space behind another character, so the best cut of a text is that of its words, and words repeat.
+    private void CutWords(ReadOnlySpan<byte> text, ref TokenWriter tokens)
+    {
+        WordCache words = _words ??= new WordCache();
+        for (int start = 0; start < text.Length;)
+        {
+            int end = SpaceEscape.EndOfWord(text, start);
+            ReadOnlySpan<byte> word = text[start..end];
+            if (!words.TryAppend(word, _owner, ref tokens))
+            {
+                int before = tokens.Count;
+                Cut(word, ref tokens);
+                words.Keep(word, _owner, in tokens, before);
+            }
+
+            start = end;
         }
     }
 
@@ -182,6 +240,25 @@ internal sealed class UnigramEncoder : TextEncoder
 
             UnicodeTables.Decode(text, 0, out consumed);
             return consumed > 1 || text[0] < 0x80 ? text[..consumed] : "\uFFFD"u8;
+        }
+
+        /// <summary>The byte that an ASCII character becomes before any other ASCII character; 0 if that is not one byte, or depends on it.</summary>
+        internal byte Alone(byte character)
+        {
+            uint node = Base(0) ^ character;
+            if (node < _nodes.Length && (_nodes[node] & 0x800000FF) == character)
+            {
+                node ^= Base(node);
+                for (byte next = 1; next < 0x80; next++)
+                {
+                    uint child = node ^ next;
+                    if (child < _nodes.Length && (_nodes[child] & 0x800000FF) == next)
+                        return 0;
+                }
+            }
+
+            ReadOnlySpan<byte> piece = Next([character], out _);
+            return piece.Length == 1 ? piece[0] : (byte)0;
         }
 
         private uint Base(uint node)

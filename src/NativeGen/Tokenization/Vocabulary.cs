@@ -1,5 +1,6 @@
 // The tokens of a model: their texts, what they decode to, and the table that encoders look pieces up in. Built once, then only read.
 using System.Globalization;
+using NativeGen.Tokenization.Unicode;
 
 namespace NativeGen.Tokenization;
 
@@ -212,6 +213,33 @@ internal sealed class Vocabulary
 internal static class SpaceEscape
 {
     internal static ReadOnlySpan<byte> Utf8 => "\u2581"u8;
+
+    /// <summary>Whether a space stands behind another character.</summary>
+    internal static bool IsInside(ReadOnlySpan<byte> text)
+    {
+        while (text.StartsWith(Utf8))
+            text = text[Utf8.Length..];
+        return text.IndexOf(Utf8) >= 0;
+    }
+
+    /// <summary>
+    /// Where the word from <paramref name="start"/> on ends: before the next space behind anything else. Damaged text may hide a space inside what
+    /// looks like a character: it is none then.
+    /// </summary>
+    internal static int EndOfWord(ReadOnlySpan<byte> text, int start)
+    {
+        bool afterSpace = true;
+        for (int at = start; at < text.Length;)
+        {
+            bool isSpace = text[at] == 0xE2 && text[at..].StartsWith(Utf8);
+            if (isSpace && !afterSpace)
+                return at;
+            afterSpace = isSpace;
+            at += UnicodeTables.AnnouncedLength(text[at]);
+        }
+
+        return text.Length;
+    }
 
     /// <summary>Copies text with every space replaced; returns the bytes written, at most three times the text's.</summary>
     internal static int Apply(ReadOnlySpan<byte> text, Span<byte> destination)

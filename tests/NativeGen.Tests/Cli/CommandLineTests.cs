@@ -131,8 +131,18 @@ public sealed class CommandLineTests
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
-        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromMinutes(2));
+        string error;
+        try
+        {
+            error = await process.StandardError.ReadToEndAsync(limit.Token);
+            await process.WaitForExitAsync(limit.Token);
+        }
+        finally
+        {
+            process.Kill(); // of one that has ended it does nothing
+        }
         Assert.Equal(code, process.ExitCode);
         Assert.True(error.Length == 0 || error.StartsWith("error: ", StringComparison.Ordinal) && error.Count(c => c == '\n') == 1, error);
     }

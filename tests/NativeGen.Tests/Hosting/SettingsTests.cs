@@ -65,7 +65,7 @@ public sealed class SettingsTests
     [InlineData("NativeGen:Models:m:MaxQueueLength", "-1", "at least 0")]
     [InlineData("NativeGen:Models:m:Device", "cuda:0", "auto and cpu")]
     [InlineData("NativeGen:Models:m:GpuLayers", "20", "auto and 0")]
-    [InlineData("NativeGen:Models:m:KvCacheType", "q8_0", "F16, F32")]
+    [InlineData("NativeGen:Models:m:KvCacheType", "q5_0", "F16, F32, Q8_0")]
     [InlineData("NativeGen:Models:m:IdleUnload", "soon", "a time")]
     [InlineData("NativeGen:Models:m:IdleUnload", "00:00:00", "more than zero")]
     [InlineData("NativeGen:Models:m:LoadAtStart", "perhaps", "true or false")]

@@ -6,7 +6,7 @@ namespace NativeGen.Tests.Scheduling;
 
 internal sealed class TestSink : TokenSink
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private static int _ended;
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);

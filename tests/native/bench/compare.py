@@ -51,16 +51,18 @@ def preamble(options, what, records):
     """What a reader must know to judge figures."""
     load = min(100 * sum(record.others_ms for record in records) / sum(record.ms for record in records), 100 * os.cpu_count())
     quiet = "nothing else ran" if load < 5 else f"other processes took {load:.0f} % of a processor meanwhile, so trust ratios only"
-    return (f"{machine()}; {quiet}. {datetime.date.today()}, commit {commit()}, llama.cpp of {options.peer_name}. "
+    commits = ", ".join(dict.fromkeys(record.commit for record in records))
+    return (f"{machine()}; {quiet}. {datetime.date.today()}, commit {commits}, llama.cpp of {options.peer_name}. "
             f"{what} Medians (min-max) of {options.rounds} rounds in turns.\n\n")
 
 
 class Record:
     """Figures of one engine pair: rounds by what was measured, by engine."""
 
-    def __init__(self, **names):
-        self.names, self.values = names, {}
-        self.ms = self.others_ms = 0  # measured, and CPU time that other processes took meanwhile
+    def __init__(self, names, values=None, ms=0, others_ms=0, commit="", **more):
+        self.names, self.values = names, values or {}
+        self.ms, self.others_ms = ms, others_ms  # measured, and CPU time that other processes took meanwhile
+        self.commit, self.more = commit or globals()["commit"](), more
 
     def add(self, what, engine, value):
         self.values.setdefault(what, {name: [] for name in ENGINES})[engine].append(value)
@@ -72,19 +74,18 @@ class Record:
         self.others_ms += result["others_ms"]
 
     def json(self):
-        return {**self.names, "values": self.values, "ms": self.ms, "others_ms": self.others_ms}
+        return {"names": self.names, "values": self.values, "ms": self.ms, "others_ms": self.others_ms, "commit": self.commit, **self.more}
 
 
 # ---- table ----
 
 def measure_table(bench, options, isa, name, threads, meter):
     model = bench.model(name)
-    record = Record(isa=isa, model=name, threads=threads)
+    record = Record({"isa": isa, "model": name, "threads": threads})
     engines = bench.both(isa, model, threads)
     say(f"{isa} {model.name} {threads} threads: {engines['llama'].about}")
     check_same(engines, say)
-    record.weight_bytes = engines["nativegen"].start["weight_bytes"]
-    record.bandwidth = []
+    record.more = {"weight_bytes": engines["nativegen"].start["weight_bytes"], "bandwidth": []}
     for i in range(options.rounds + 1):  # the first one warms up
         for engine_name in turns(i):
             engine = engines[engine_name]
@@ -94,7 +95,7 @@ def measure_table(bench, options, isa, name, threads, meter):
                 for what, result in steps.items():
                     record.add_step(what, engine_name, result)
         if i > 0:
-            record.bandwidth.append(float(meter.ask().split("=")[1]))
+            record.more['bandwidth'].append(float(meter.ask().split("=")[1]))
     for engine_name, engine in engines.items():
         record.add("peak memory, MiB", engine_name, engine.memory())
         engine.close()
@@ -106,7 +107,7 @@ def measure_table(bench, options, isa, name, threads, meter):
             engine.close()
     for what, values in record.values.items():
         say(f"  {what}: {spread(values['nativegen'])} | {spread(values['llama'])} | {ratio(values)}")
-    say(f"  memory read, GB/s: {spread(record.bandwidth)}; others took {100 * record.others_ms / record.ms:.0f} % of a processor")
+    say(f"  memory read, GB/s: {spread(record.more['bandwidth'])}; others took {100 * record.others_ms / record.ms:.0f} % of a processor")
     return record
 
 
@@ -117,8 +118,14 @@ def table(bench, options):
         for isa in options.isa:
             why = bench.why_not(isa)
             for name in options.models if not why else []:
+                names = {"isa": isa, "model": name, "threads": threads}
+                if kept := next((record for record in recorded(options, "table") if record.names == names), None):
+                    say(f"{isa} {name} {threads} threads: taken from {options.json}")
+                    records.append(kept)
+                    continue
                 try:
                     records.append(measure_table(bench, options, isa, name, threads, meter))
+                    keep(options, "table", records[-1])
                 except Unavailable as error:
                     why = f"{isa}, {name}: skipped, {error}"
                     break
@@ -129,7 +136,7 @@ def table(bench, options):
     if not records:
         raise SystemExit("nothing was measured")
 
-    reads = "; ".join(f"{threads} threads read {spread([b for r in records if r.names['threads'] == threads for b in r.bandwidth])} GB/s" for threads in options.threads
+    reads = "; ".join(f"{threads} threads read {spread([b for r in records if r.names['threads'] == threads for b in r.more['bandwidth']])} GB/s" for threads in options.threads
                       if any(r.names["threads"] == threads for r in records))
     text = preamble(options, f"{options.pp}: prefill of {options.prompt} tokens into an empty cache, {options.tg}: {options.decoded} single decodes after it, tokens/s; F16 cache. "
                     f"Memory: {reads}. Its share: {options.tg} times the bytes of all weights read for a token.", records)
@@ -139,7 +146,7 @@ def table(bench, options):
             values = record.values[what]
             shares = ["", ""]
             if what.startswith("tg"):
-                limit = statistics.median(record.bandwidth) * 1e9 / record.weight_bytes
+                limit = statistics.median(record.more['bandwidth']) * 1e9 / record.more['weight_bytes']
                 shares = [f"{100 * statistics.median(values[name]) / limit:.0f} %" for name in ENGINES]
             text += row(record.names["isa"], record.names["threads"], record.names["model"], what, *(spread(values[name]) for name in ENGINES), ratio(values), *shares)
     text += "\nOpening with the file in the page cache, and most memory resident until the end of a run:\n\n"
@@ -151,7 +158,7 @@ def table(bench, options):
                 text += row(record.names["isa"], record.names["threads"], record.names["model"], what, *(spread(values[name]) for name in ENGINES), ratio(values))
     if skipped:
         text += "\n" + "".join(f"- {why}\n" for why in skipped)
-    finish(options, "table", text, [{**r.json(), "weight_bytes": r.weight_bytes, "bandwidth_gb_per_s": r.bandwidth} for r in records])
+    finish(options, "table", text)
 
 
 # ---- curve ----
@@ -162,7 +169,7 @@ def curve(bench, options):
         raise SystemExit(why)
     engines = bench.both(isa, bench.model(name), threads)
     check_same(engines, say)
-    record = Record(isa=isa, model=name, threads=threads)
+    record = Record({"isa": isa, "model": name, "threads": threads})
     for i in range(options.rounds + 1):
         for rows in ROWS:
             for outputs in ("all", "last") if rows <= ALL_OUTPUTS else ("last",):
@@ -192,7 +199,8 @@ def curve(bench, options):
         lines = {f"{ENGINES[engine]}, {label}": [(rows, statistics.median(record.values[f"{rows} {outputs}"][engine])) for rows in ROWS if f"{rows} {outputs}" in record.values]
                  for engine in ENGINES for outputs, label in (("all", "chats"), ("last", "prompt"))}
         chart.write(options.svg, f"{name}, {isa}, {threads} threads", "rows in a step", "tokens/s", lines)
-    finish(options, "curve", text, [record.json()])
+    keep(options, "curve", record)
+    finish(options, "curve", text)
 
 
 # ---- depth ----
@@ -227,7 +235,7 @@ def depth(bench, options):
     isa, threads, name = options.isa[0], options.threads[-1], options.models[0]
     if why := bench.why_not(isa):
         raise SystemExit(why)
-    record, skipped = Record(isa=isa, model=name, threads=threads), []
+    record, skipped = Record({"isa": isa, "model": name, "threads": threads}), []
     for kv in options.kv:
         try:
             measure_depth(bench, options, kv, record)
@@ -243,13 +251,31 @@ def depth(bench, options):
             text += row(*key.split(), *(spread(values[engine]) for engine in ENGINES), ratio(values))
     if skipped:
         text += "\n" + "".join(f"- {why}\n" for why in skipped)
-    finish(options, "depth", text, [record.json()])
+    keep(options, "depth", record)
+    finish(options, "depth", text)
 
 
 # ---- results ----
 
-def finish(options, part, text, raw):
-    """Prints the part, and puts it between its markers in a document; raw figures of all rounds go to a file of their own."""
+def keep(options, part, record):
+    """The figures of all rounds, as soon as they are there: a table that was interrupted goes on from them."""
+    if options.json:
+        with open(options.json, "a") as file:
+            file.write(json.dumps({"part": part, "machine": machine(), **record.json()}) + "\n")
+
+
+def recorded(options, part):
+    """What this machine has measured of a part before."""
+    if not options.json or not os.path.exists(options.json):
+        return
+    for line in open(options.json):
+        found = json.loads(line)
+        if found.pop("part") == part and found.pop("machine") == machine():
+            yield Record(**found)
+
+
+def finish(options, part, text):
+    """Prints the part, and puts it between its markers in a document."""
     print(text, flush=True)
     if options.write:
         path = pathlib.Path(options.write)
@@ -259,9 +285,6 @@ def finish(options, part, text, raw):
         if not found or not closed:
             raise SystemExit(f"{path} has no lines '{begin.strip()}' and '{end.strip()}'")
         path.write_text(before + begin + "\n" + text + "\n" + end + after)
-    if options.json:
-        with open(options.json, "a") as file:
-            file.write(json.dumps({"part": part, "machine": machine(), "commit": commit(), "records": raw}) + "\n")
 
 
 def main():
@@ -281,7 +304,7 @@ def main():
     parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
     parser.add_argument("--svg", help="curve: draw it into this file")
     parser.add_argument("--write", metavar="FILE", help="a Markdown document with markers, e.g. docs/performance.md")
-    parser.add_argument("--json", metavar="FILE", help="append the figures of all rounds to it")
+    parser.add_argument("--json", metavar="FILE", help="the figures of all rounds; what it has of the table is not measured again")
     parser.add_argument("--peer-name", default="npm's node-llama-cpp 3.22.1", help="what the table calls the source of llama.cpp")
     options = parser.parse_args()
     if not options.llama:

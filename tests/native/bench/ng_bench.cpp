@@ -30,6 +30,7 @@ public:
     void create(int n_ctx, const std::string& kv) {
         uint32_t kv_type = NG_KV_F16;
         if (kv == "f32") kv_type = NG_KV_F32;
+        else if (kv == "q8_0") kv_type = NG_KV_Q8_0;
         else if (kv != "f16") bench::stop(kv.c_str(), "no KV type of NativeGen");
         const auto length = static_cast<uint32_t>(n_ctx);
         const ng_context_options options{sizeof options, length, length, bench::most_rows, kv_type, threads_};

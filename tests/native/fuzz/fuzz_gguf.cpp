@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         options.map = false;
         options.n_threads = 1;
         const auto model = ng::LoadedModel::open(path, options, nullptr);
-        ng::Context context(model, {.n_ctx = 64, .n_kv = 64, .n_batch = 4, .kv_f16 = true, .n_threads = 1});
+        ng::Context context(model, {.n_ctx = 64, .n_kv = 64, .n_batch = 4, .kv_type = ng::backend::KvType::Q8_0, .n_threads = 1});
         const int32_t seq = context.cache().create();
         const int32_t tokens[4] = {0, 1, 0, 1}, seqs[4] = {seq, seq, seq, seq}, positions[4] = {0, 1, 2, 3};
         const uint8_t outputs[4] = {0, 0, 0, 1};
