@@ -26,18 +26,18 @@ constexpr uint32_t types[] = {0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20, 23, 3
 // Sets to compare with scalar; names those that are left out and why.
 std::vector<const Kernels*> sets() {
     std::vector<const Kernels*> result;
-#if defined(__x86_64__)
     const auto add = [&](bool runs, const Kernels& set, const char* needs) {
         if (runs) result.push_back(&set);
         else std::printf("[ SKIPPED  ] %s: this processor lacks %s\n", set.name, needs);
     };
     const Features& f = features();
+#if defined(__x86_64__)
     add(f.avx2_fma_f16c, avx2_kernels(), "AVX2, FMA or F16C");
     add(f.avx2_fma_f16c && f.avx_vnni, avxvnni_kernels(), "AVX-VNNI");
     add(f.avx512, avx512_kernels(), "AVX-512 F, BW, DQ or VL");
     add(f.avx512 && f.avx512_vnni, avx512vnni_kernels(), "AVX-512 VNNI");
 #elif defined(__aarch64__)
-    add(features().neon_dots, neon_kernels(), "ARMv8.2's dot products");
+    add(f.neon_dots, neon_kernels(), "ARMv8.2's dot products");
 #endif
     return result;
 }
