@@ -180,7 +180,7 @@ public sealed class CommandLineTests
         Assert.Equal(lines[0].Count(c => c == '|'), lines[1].Count(c => c == '|'));
         Assert.Contains("| 1 | 512 | tg2 |", lines[2], StringComparison.Ordinal);
         Assert.Equal("", lines[3]);
-        Assert.Contains("1 threads read ", lines[4], StringComparison.Ordinal);
+        Assert.Contains("1 thread reads ", lines[4], StringComparison.Ordinal);
     }
 
     [Theory]

@@ -179,7 +179,7 @@ public sealed unsafe class ModelBoundaryTests : IDisposable
             options = new() { StructSize = size };
             Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_context_create(_model, &options, &context, &error));
         }
-        foreach (uint type in new uint[] { 2, 30, uint.MaxValue })
+        foreach (uint type in new uint[] { 3, 30, uint.MaxValue })
         {
             options = new() { KvType = type };
             Assert.Equal(NativeStatus.InvalidArgument, Raw.ng_context_create(_model, &options, &context, &error));
