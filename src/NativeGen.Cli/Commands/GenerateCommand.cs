@@ -18,56 +18,66 @@ internal static class GenerateCommand
         var topK = CommonOptions.AtLeast(Nullable("--top-k", null, "Choose among the K likeliest; 0 = all [default: 40]"), 0);
         var topP = Probability("--top-p", "Choose among the likeliest that make up this probability [default: 0.95]");
         var minP = Probability("--min-p", "Leave out what is less likely than this share of the likeliest [default: 0.05]");
-        var repetitionPenalty = CommonOptions.Checked(new Option<float?>("--repetition-penalty") { Description = "Above 1: less of what was said already [default: 1]", HelpName = "X" }, p => p > 0, "above 0");
         var numReturnSequences = CommonOptions.AtLeast(Nullable("--num-return-sequences", null, "How many texts to write [default: 1]"), 1);
         var greedy = new Option<bool>("--greedy") { Description = "Take the likeliest token always" };
         var doSample = new Option<bool>("--do-sample") { Description = "Draw tokens by their probabilities (the default)" };
         var seed = CommonOptions.Checked(new Option<long?>("--seed") { Description = "The same seed gives the same text [default: a new one each time]", HelpName = "N" }, _ => true, "");
         var stop = new Option<string[]>("--stop") { Description = "End before this text; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
         var logprobs = new Option<bool>("--logprobs") { Description = "With --json: the log-probability of every token" };
+        var topLogprobs = CommonOptions.Checked(Nullable("--top-logprobs", null, "With --json: also the N likeliest tokens at its place"), n => n is >= 0 and <= 20, "from 0 to 20");
+        var logprobsMode = LogprobsModes();
         var json = CommonOptions.Json("The whole result as JSON instead of the text");
         var stats = new Option<bool>("--stats") { Description = "Speed and token counts on stderr [default: when it is a terminal]" };
         var threads = CommonOptions.Threads();
         var contextLength = CommonOptions.ContextLength();
+        var sampling = new SamplingFlags();
         var verb = new Verb("generate", "Continues a text.",
             ("nativegen generate \"Once upon a time\"", "a story by the model that comes along"),
             ("nativegen generate -m model.gguf -n 100 --temperature 0.2 \"Dear Sir\"", "another model, at most 100 tokens, little chance"),
-            ("nativegen generate --greedy --json < prompt.txt", "prompt from stdin, result as JSON"))
+            ("nativegen generate --greedy --json < prompt.txt", "prompt from stdin, result as JSON"),
+            ("nativegen generate --dry-multiplier 0.8 --max-repeats 4 \"Once upon a time\"", "a story that does not go round in circles"))
         {
-            prompt, model, maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, numReturnSequences, greedy, doSample, seed, stop, logprobs, json, stats, threads, contextLength,
+            prompt, model, maxNewTokens, temperature, topK, topP, minP, numReturnSequences, greedy, doSample, seed, stop, logprobs, topLogprobs, logprobsMode, json, stats, threads, contextLength,
         };
+        foreach (var option in sampling.All)
+            verb.Options.Add(option);
+        verb.Groups = sampling.Groups;
         verb.Validators.Add(result =>
         {
             if (result.GetValue(greedy) && result.GetValue(doSample))
                 result.AddError("--greedy and --do-sample contradict each other");
             if (result.GetValue(stop)?.Contains("") == true)
                 result.AddError("--stop must not be empty: every text would end before it begins");
-            if (result.GetValue(logprobs) && !result.GetValue(json))
-                result.AddError("--logprobs needs --json");
+            foreach (var option in new Option[] { logprobs, topLogprobs, logprobsMode })
+            {
+                if (result.GetResult(option) is { Implicit: false } && !result.GetValue(json))
+                    result.AddError($"{option.Name} needs --json");
+            }
         });
         verb.SetAction(async (parsed, cancel) =>
         {
             var path = ModelLocator.Find(parsed.GetValue(model));
-            var request = new GenerationRequest(TextInput.ReadPrompt(terminal, parsed.GetValue(prompt), cancel), new GenerationOptions
+            var request = new GenerationRequest(TextInput.ReadPrompt(terminal, parsed.GetValue(prompt), cancel), sampling.Apply(parsed, new GenerationOptions
             {
                 MaxNewTokens = parsed.GetValue(maxNewTokens),
                 Temperature = parsed.GetValue(temperature),
                 TopK = parsed.GetValue(topK),
                 TopP = parsed.GetValue(topP),
                 MinP = parsed.GetValue(minP),
-                RepetitionPenalty = parsed.GetValue(repetitionPenalty),
                 NumReturnSequences = parsed.GetValue(numReturnSequences),
                 DoSample = parsed.GetValue(greedy) ? false : parsed.GetValue(doSample) ? true : null,
                 Seed = parsed.GetValue(seed),
                 StopSequences = parsed.GetValue(stop) is { Length: > 0 } stops ? stops : null,
                 Logprobs = parsed.GetValue(logprobs) ? true : null,
-            });
+                TopLogprobs = parsed.GetValue(topLogprobs),
+                LogprobsMode = parsed.GetValue(logprobsMode),
+            }));
             await using var generator = Open(terminal, path, parsed.GetValue(threads), parsed.GetValue(contextLength), cancel);
             if (parsed.GetValue(json))
             {
                 var result = await generator.GenerateAsync(request, cancel).ConfigureAwait(false);
                 Warn(terminal, result.Warnings);
-                terminal.WriteJson(writer => Write(writer, result, parsed.GetValue(logprobs)));
+                terminal.WriteJson(writer => Write(writer, result));
                 if (parsed.GetValue(stats))
                     Report(terminal, result.Usage, result.Timings, result.FinishReason);
                 return ExitCode.Done;
@@ -135,7 +145,7 @@ internal static class GenerateCommand
         terminal.Note(string.Create(CultureInfo.InvariantCulture,
             $"{usage.PromptTokens} prompt tokens, {usage.GeneratedTokens} written, {timings.TokensPerSecond:0.0} tokens/s, first after {timings.FirstToken.TotalMilliseconds:0} ms, ended by {reason}"));
 
-    private static void Write(Utf8JsonWriter writer, GenerationResult result, bool logprobs)
+    private static void Write(Utf8JsonWriter writer, GenerationResult result)
     {
         writer.WriteStartObject();
         writer.WriteStartArray("sequences");
@@ -149,12 +159,31 @@ internal static class GenerateCommand
             writer.WriteEndArray();
             writer.WriteString("finish_reason", sequence.FinishReason.ToString());
             writer.WriteNumber("sum_logprob", sequence.SumLogprob);
-            if (logprobs && sequence.Logprobs is { } values)
+            if (sequence.Logprobs is { } values)
             {
                 writer.WriteStartArray("logprobs");
                 foreach (var value in values)
-                    writer.WriteNumberValue(value.Logprob);
+                    Write(writer, value.Logprob);
                 writer.WriteEndArray();
+                if (values.Any(value => value.Top.Count > 0))
+                {
+                    writer.WriteStartArray("top_logprobs");
+                    foreach (var value in values)
+                    {
+                        writer.WriteStartArray();
+                        foreach (var top in value.Top)
+                        {
+                            writer.WriteStartObject();
+                            writer.WriteNumber("token", top.Token);
+                            writer.WriteString("text", top.Text);
+                            writer.WritePropertyName("logprob");
+                            Write(writer, top.Logprob);
+                            writer.WriteEndObject();
+                        }
+                        writer.WriteEndArray();
+                    }
+                    writer.WriteEndArray();
+                }
             }
             writer.WriteEndObject();
         }
@@ -166,6 +195,28 @@ internal static class GenerateCommand
         writer.WriteNumber("tokens_per_second", Math.Round(result.Timings.TokensPerSecond, 1));
         writer.WriteNumber("seed", result.Seed);
         writer.WriteEndObject();
+    }
+
+    // JSON has no infinity.
+    private static void Write(Utf8JsonWriter writer, float logprob)
+    {
+        if (float.IsFinite(logprob))
+            writer.WriteNumberValue(logprob);
+        else
+            writer.WriteNullValue();
+    }
+
+    private static Option<LogprobsMode?> LogprobsModes()
+    {
+        var option = new Option<LogprobsMode?>("--logprobs-mode") { Description = "The model's own log-probabilities, or those after all options [default: raw]", HelpName = "raw|processed" };
+        option.CustomParser = result => result.Tokens[0].Value switch
+        {
+            "raw" => LogprobsMode.Raw,
+            "processed" => LogprobsMode.Processed,
+            var other => CommonOptions.Refuse<LogprobsMode?>(result, $"--logprobs-mode is raw or processed, not '{other}'", null),
+        };
+        option.CompletionSources.Add("raw", "processed");
+        return option;
     }
 
     private static Option<int?> Nullable(string name, string? alias, string description)

@@ -1,6 +1,7 @@
 // arch/NAME.json: a tiny model with reference logits, greedy text, beams or embeddings; with "file_type" one of arch/quant.
 using System.Text.Json;
 using NativeGen.Models;
+using NativeGen.Sampling;
 
 namespace NativeGen.Cli.Verify;
 
@@ -37,8 +38,8 @@ internal static class ArchSuite
             report.Case("prompts in one batch", c => Batch(c, golden, ids, subject.Value));
         foreach (var (beam, i) in Elements(golden, "beam"))
             report.Case($"beam {i}", _ => Lacks(subject, "beam search"));
-        foreach (var (_, i) in Elements(golden, "greedy_no_repeat_ngram_2"))
-            report.Case($"no_repeat_ngram_size {i}", _ => Lacks(subject, "no_repeat_ngram_size"));
+        foreach (var (greedy, i) in Elements(golden, "greedy_no_repeat_ngram_2"))
+            report.Case($"no_repeat_ngram_size {i}", c => AlongPath(c, greedy, subject.Value, error, new Sampler([new NoRepeatNgramStep(2)], draw: false)));
         foreach (var name in new[] { "hidden", "encoder_hidden", "texts", "rerank" })
         {
             if (golden.TryGetProperty(name, out _))
@@ -124,14 +125,22 @@ internal static class ArchSuite
     // Along the reference's path, so that one near tie does not hide what comes after it. A token may differ only where the lead is within the error.
     private static void Greedy(CaseBuilder c, JsonElement golden, Lazy<Subject> subject, string path, double error)
     {
+        c.Same("prompt ids", Golden.Ints(golden.GetProperty("prompt_ids")),
+            Tokenizers.Open(path).Encode(Golden.Text(golden.GetProperty("prompt")), addSpecial: true, parseSpecial: false));
+        AlongPath(c, golden, subject.Value, error, Sampler.Greedy);
+    }
+
+    private static void AlongPath(CaseBuilder c, JsonElement golden, Subject subject, double error, Sampler sampler)
+    {
         var prompt = Golden.Ints(golden.GetProperty("prompt_ids"));
         var expected = Golden.Ints(golden.GetProperty("ids"));
-        c.Same("prompt ids", prompt, Tokenizers.Open(path).Encode(Golden.Text(golden.GetProperty("prompt")), addSpecial: true, parseSpecial: false));
-        subject.Value.Run([.. prompt, .. expected[..^1]], prompt.Length - 1, (position, logits) =>
+        int[] all = [.. prompt, .. expected];
+        var candidates = new Candidates(subject.Vocabulary);
+        subject.Run(all.AsSpan(..^1), prompt.Length - 1, (position, logits) =>
         {
             var step = position - (prompt.Length - 1);
-            var best = Statistics.Best(logits);
-            var lead = (double)logits[best] - logits[expected[step]];
+            var best = sampler.Sample(logits, new SamplingContext(all.AsSpan(..(position + 1)), prompt.Length, 0, 0, position + 1), candidates);
+            var lead = (double)candidates.Scores[candidates.IndexOf(best)] - (candidates.IndexOf(expected[step]) is >= 0 and var index ? candidates.Scores[index] : double.NegativeInfinity);
             c.That(lead <= 0 || lead <= Bounds.SureLead * error, () => $"step {step}: expected {expected[step]}, got {best}, ahead by {lead:0.0e+00}");
         });
     }

@@ -40,6 +40,9 @@ internal static class Bounds
     public const int GreedyStep = 30;
     public const double Perplexity = 0.06;
 
+    /// <summary>A lead that 8-bit activations do not change (smollm2.logprobs.json, "sure_margin").</summary>
+    public const double SureMargin = 0.71;
+
     /// <summary>The last row of that table: float activations and float keys and values.</summary>
     public const double ExactKl = 1e-6, ExactLogprob = 2e-3, ExactNll = 1e-3;
     /// <summary>A lead under which two next tokens count as equal ("near tie").</summary>
@@ -47,6 +50,12 @@ internal static class Bounds
 
     /// <summary>What the project aims at; printed beside the bound, tests nothing.</summary>
     public const double GoalKlMean = 0.0011;
+
+    // ---- sampling/README.md; kept sets are exact ----
+
+    public const double SamplingScore = 1e-5, SamplingProbability = 1e-5;
+
+    // ---- real/README.md, embeddings ----
 
     public const double EmbeddingsF16Cosine = 0.99999, EmbeddingsF16Component = 6e-4, EmbeddingsF16Pair = 7e-4;
     public const double EmbeddingsQ8Cosine = 0.9975, EmbeddingsQ8CosineMean = 0.9994, EmbeddingsQ8Pair = 0.012;

@@ -1,15 +1,16 @@
 // real, kinds "generation" and "embeddings": what of them this build can check.
 using System.Text.Json;
 using NativeGen.Models;
+using NativeGen.Sampling;
 
 namespace NativeGen.Cli.Verify;
 
 internal static class GenerationSuite
 {
-    public static void Run(FileReport report, JsonElement golden)
+    public static void Run(FileReport report, JsonElement golden, VerifyOptions options)
     {
         var path = RealSuite.Model(report, golden.GetProperty("model"));
-        foreach (var (kind, what) in new[] { ("beam", "beam search"), ("no_repeat_ngram", "no_repeat_ngram_size"), ("repetition_penalty", "greedy text with a repetition penalty over the prompt") })
+        foreach (var kind in new[] { "beam", "no_repeat_ngram", "repetition_penalty" })
         {
             if (!golden.TryGetProperty(kind, out var cases))
                 continue;
@@ -17,9 +18,35 @@ internal static class GenerationSuite
             {
                 var name = $"{kind} {item.GetProperty("name").GetString()}";
                 report.Case($"{name}: tokenizer", c => c.Same("ids", Golden.Ints(item.GetProperty("ids")), Tokenizers.Open(path).Encode(Golden.Text(item.GetProperty("text")), true, false)));
-                report.Unsupported(name, $"this build has no {what} yet");
+                if (kind == "beam")
+                    report.Unsupported(name, "this build has no beam search yet");
+                else
+                    report.Case(name, c => Greedy(c, item, path, options, kind == "no_repeat_ngram"
+                        ? new NoRepeatNgramStep(item.GetProperty("no_repeat_ngram_size").GetInt32())
+                        : new RepetitionPenaltyStep(item.GetProperty("repetition_penalty").GetSingle())));
             }
         }
+    }
+
+    /// <summary>Its own text with one step: equal up to the first token that the reference was not sure of.</summary>
+    private static void Greedy(CaseBuilder c, JsonElement item, string path, VerifyOptions options, SamplerStep step)
+    {
+        var (prompt, expected) = (Golden.Ints(item.GetProperty("ids")), Golden.Ints(item.GetProperty("sequence")));
+        var margins = Golden.Doubles(item.GetProperty("margins"));
+        var sure = Array.FindIndex(margins, margin => margin < (options.Exact ? Bounds.NearTie : Bounds.SureMargin)) is >= 0 and var first ? first : expected.Length;
+        using var subject = new Subject(path, options, RealSuite.Context(options, prompt.Length + expected.Length));
+        var sampler = new Sampler([step], draw: false);
+        var candidates = new Candidates(subject.Vocabulary);
+        int[] all = [.. prompt, .. expected];
+        subject.Run(all.AsSpan(..^1), prompt.Length - 1, (position, logits) =>
+        {
+            var at = position - (prompt.Length - 1);
+            if (at < sure)
+            {
+                var token = sampler.Sample(logits, new SamplingContext(all.AsSpan(..(position + 1)), prompt.Length, 0, 0, position + 1), candidates);
+                c.That(token == expected[at], () => $"step {at}: {token}, not {expected[at]}, which leads by {margins[at]} in the reference");
+            }
+        });
     }
 }
 

@@ -21,7 +21,7 @@ internal static class RealSuite
             case "logprobs": LogprobsSuite.Run(report, golden, options); break;
             case "perplexity": PerplexitySuite.Run(report, golden, options); break;
             case "long": LongSuite.Run(report, golden, options); break;
-            case "generation": GenerationSuite.Run(report, golden); break;
+            case "generation": GenerationSuite.Run(report, golden, options); break;
             case "embeddings": EmbeddingsSuite.Run(report, golden); break;
             case var kind: report.Unsupported("kind", $"this build reads no '{kind}' data"); break;
         }

@@ -53,9 +53,11 @@ internal sealed class CaseBuilder
     public void Same(string what, string expected, string actual) =>
         That(expected == actual, () => $"{what}: expected {Quote(expected)}, got {Quote(actual)}");
 
+    public bool Holds => _mismatches == 0 && _checks.All(c => c.Holds);
+
     public CaseResult Build(string name)
     {
-        var failed = _mismatches > 0 || _checks.Any(c => !c.Holds);
+        var failed = !Holds;
         var detail = _mismatches > 1 ? $"{_mismatch} (and {_mismatches - 1} more)" : _mismatch;
         return new(name, failed ? Outcome.Failed : Outcome.Passed, _checks, detail);
     }

@@ -18,7 +18,25 @@ public enum FinishReason
 
     /// <summary>The model's context is full.</summary>
     ContextFull,
+
+    /// <summary>The answer repeated one passage over and over: see <see cref="GenerationOptions.MaxRepeats"/>.</summary>
+    Repetition,
 }
+
+/// <summary>Which log-probabilities are reported.</summary>
+public enum LogprobsMode
+{
+    /// <summary>The model's own, before temperature and all other options, as OpenAI defines them.</summary>
+    Raw,
+
+    /// <summary>Those the token was chosen by, after all options; tokens that were ruled out are not listed.</summary>
+    Processed,
+}
+
+/// <summary>Makes the end of an answer likelier the longer it gets.</summary>
+/// <param name="Start">After how many tokens of the answer it begins, at least 0.</param>
+/// <param name="Factor">By what the pull grows with every token, above 0; less than 1 delays the end.</param>
+public readonly record struct LengthDecay(int Start, float Factor);
 
 /// <summary>Who goes first when requests compete for a model. A lower priority gives way, also in mid-answer, and continues later without a change to its text.</summary>
 public enum GenerationPriority

@@ -1,5 +1,6 @@
 // The options of a request: Hugging Face's generation parameters under .NET names.
 using Microsoft.Extensions.AI;
+using NativeGen.Sampling;
 
 namespace NativeGen;
 
@@ -8,8 +9,8 @@ namespace NativeGen;
 /// top-p 0.95, min-p 0.05 until the model ends its answer or its context is full).
 /// </summary>
 /// <remarks>
-/// The steps run in the order of Hugging Face's <c>generate</c>: logit bias, repetition penalty, frequency and presence penalty, suppressed
-/// tokens, temperature, top-k, top-p, min-p. An option that has no effect on a request is named in <see cref="GenerationResult.Warnings"/>.
+/// The steps run in the order of Hugging Face's <c>generate</c>, which <see cref="SamplerStep"/> lists. An option that has no effect on a request is
+/// named in <see cref="GenerationResult.Warnings"/>.
 /// An option that this build does not implement throws an <see cref="ArgumentException"/> that names it, unless its value means "off".
 /// Immutable.
 /// </remarks>
@@ -23,6 +24,12 @@ public sealed record GenerationOptions
 
     /// <summary>The most tokens of prompt and answer together; more than the prompt has.</summary>
     public int? MaxLength { get; init; }
+
+    /// <summary>The fewest tokens of prompt and answer together: until then the model cannot end its answer. Default 0.</summary>
+    public int? MinLength { get; init; }
+
+    /// <summary>Makes the end of the answer likelier the longer it gets.</summary>
+    public LengthDecay? ExponentialDecayLengthPenalty { get; init; }
 
     /// <summary>True draws tokens at random, false always takes the best one. Default: true, unless <see cref="Temperature"/> is 0.</summary>
     public bool? DoSample { get; init; }
@@ -39,53 +46,68 @@ public sealed record GenerationOptions
     /// <summary>Only tokens at least this likely, in proportion to the best one, may come, 0 to 1; 0 = all. Default 0.05.</summary>
     public float? MinP { get; init; }
 
-    /// <summary>Locally typical sampling. Not in this build; 1 = off.</summary>
+    /// <summary>Locally typical sampling: only the tokens whose surprise is nearest to the expected one and that together reach this probability, 0 to 1; 1 = all, the default.</summary>
     public float? TypicalP { get; init; }
 
-    /// <summary>Top-n-sigma sampling. Not in this build; 0 = off.</summary>
+    /// <summary>Only tokens whose logit is within so many standard deviations of the best one; 0 = all, the default.</summary>
     public float? TopNSigma { get; init; }
 
-    /// <summary>Epsilon sampling. Not in this build; 0 = off.</summary>
+    /// <summary>Only the best tokens whose entropies together are at most this part of the whole (of the 100 best), 0 to 1; 0 = off, the default.</summary>
+    public float? TopH { get; init; }
+
+    /// <summary>Only tokens at least this probable, 0 to 1; 0 = all, the default.</summary>
     public float? EpsilonCutoff { get; init; }
 
-    /// <summary>Eta sampling. Not in this build; 0 = off.</summary>
+    /// <summary>As <see cref="EpsilonCutoff"/>, but less strict where the model is unsure, 0 to 1; 0 = all, the default.</summary>
     public float? EtaCutoff { get; init; }
 
-    /// <summary>Exclude-top-choices sampling. Not in this build; 0 = off.</summary>
+    /// <summary>Exclude top choices: how often all tokens above <see cref="XtcThreshold"/> but the least likely of them are left out, 0 to 1; 0 = never, the default.</summary>
     public float? XtcProbability { get; init; }
 
-    /// <summary>Threshold of <see cref="XtcProbability"/>.</summary>
+    /// <summary>From which probability on <see cref="XtcProbability"/> counts a token as a top choice, 0 to 1; above 0.5 it has no effect. Default 0.1.</summary>
     public float? XtcThreshold { get; init; }
 
-    /// <summary>"Don't repeat yourself" penalty. Not in this build; 0 = off.</summary>
+    /// <summary>"Don't repeat yourself": lowers tokens that continue a repeated passage, by this much for the shortest that counts; 0 = off, the default.</summary>
     public float? DryMultiplier { get; init; }
 
-    /// <summary>Base of <see cref="DryMultiplier"/>.</summary>
+    /// <summary>What each further token of the passage multiplies the penalty by, at least 1. Default 1.75.</summary>
     public float? DryBase { get; init; }
 
-    /// <summary>Longest repetition that <see cref="DryMultiplier"/> lets pass.</summary>
+    /// <summary>The length of the shortest passage that counts, at least 1. Default 2.</summary>
     public int? DryAllowedLength { get; init; }
 
-    /// <summary>Texts that <see cref="DryMultiplier"/> does not look across.</summary>
+    /// <summary>How many tokens of the text's end are searched for repetitions. Default: all.</summary>
+    public int? DryPenaltyLastN { get; init; }
+
+    /// <summary>Texts that no passage reaches across. Default: line end, colon, quotation mark, asterisk.</summary>
     public IReadOnlyList<string>? DrySequenceBreakers { get; init; }
 
-    /// <summary>Mirostat sampling, 1 or 2. Not in this build; 0 = off.</summary>
+    /// <summary>Mirostat sampling, version 1 or 2, in place of all that leaves out unlikely tokens (<see cref="TopK"/>, <see cref="TopP"/> ...); 0 = off, the default.</summary>
     public int? Mirostat { get; init; }
 
-    /// <summary>Target surprise of <see cref="Mirostat"/>.</summary>
+    /// <summary>The surprise <see cref="Mirostat"/> aims at, in bits. Default 5.</summary>
     public float? MirostatTau { get; init; }
 
-    /// <summary>Learning rate of <see cref="Mirostat"/>.</summary>
+    /// <summary>How fast <see cref="Mirostat"/> learns, 0 to 1. Default 0.1.</summary>
     public float? MirostatEta { get; init; }
 
-    /// <summary>Entropy-dependent temperature. Not in this build; 0 = off.</summary>
+    /// <summary>Favours tokens that are about this probable, 0 to 1, so that the chosen ones are on average; negative = off, the default.</summary>
+    public float? AdaptivePTarget { get; init; }
+
+    /// <summary>How much of the past counts for <see cref="AdaptivePTarget"/>, 0 to 0.99. Default 0.9.</summary>
+    public float? AdaptivePDecay { get; init; }
+
+    /// <summary>Lets the temperature go so far below and above <see cref="Temperature"/>, by how unsure the model is; 0 = off, the default.</summary>
     public float? DynamicTemperatureRange { get; init; }
 
-    /// <summary>Exponent of <see cref="DynamicTemperatureRange"/>.</summary>
+    /// <summary>The power of the model's unsureness that decides within <see cref="DynamicTemperatureRange"/>, above 0. Default 1.</summary>
     public float? DynamicTemperatureExponent { get; init; }
 
     /// <summary>More than 1 discourages tokens that prompt or answer already have; 1 = off. Above 0.</summary>
     public float? RepetitionPenalty { get; init; }
+
+    /// <summary>More than 1 favours tokens that the prompt has; 1 = off. Above 0.</summary>
+    public float? EncoderRepetitionPenalty { get; init; }
 
     /// <summary>Subtracted from a token's logit for every time the answer already has it; 0 = off.</summary>
     public float? FrequencyPenalty { get; init; }
@@ -93,17 +115,41 @@ public sealed record GenerationOptions
     /// <summary>Subtracted from a token's logit once the answer has it; 0 = off.</summary>
     public float? PresencePenalty { get; init; }
 
-    /// <summary>No sequence of so many tokens twice. Not in this build; 0 = off.</summary>
+    /// <summary>No sequence of so many tokens comes twice, the prompt's included; 0 = off, the default.</summary>
     public int? NoRepeatNgramSize { get; init; }
+
+    /// <summary>No sequence of so many tokens of the prompt comes in the answer; 0 = off, the default.</summary>
+    public int? EncoderNoRepeatNgramSize { get; init; }
 
     /// <summary>Added to the logits of single tokens, by token id; negative infinity rules a token out.</summary>
     public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
 
-    /// <summary>Texts that must not come. Not in this build.</summary>
+    /// <summary>
+    /// Added to the logit of a text's last token where the tokens before it stand already; negative infinity rules the text out. The text counts as the
+    /// model's tokenizer writes it, at a beginning and after a space; spelled with other tokens it is not recognized.
+    /// </summary>
+    public IReadOnlyDictionary<string, float>? SequenceBias { get; init; }
+
+    /// <summary>Texts that must not come, as the model's tokenizer writes them, at a beginning and after a space.</summary>
     public IReadOnlyList<string>? BadWords { get; init; }
 
     /// <summary>Token ids that must not come.</summary>
     public IReadOnlyList<int>? SuppressTokens { get; init; }
+
+    /// <summary>Token ids that the answer must not begin with.</summary>
+    public IReadOnlyList<int>? BeginSuppressTokens { get; init; }
+
+    /// <summary>The token that follows a prompt of one token (the language of a translation, where the decoder's start is the whole prompt).</summary>
+    public int? ForcedBosTokenId { get; init; }
+
+    /// <summary>Tokens of which the last one that <see cref="MaxNewTokens"/> or <see cref="MaxLength"/> allows must be one.</summary>
+    public IReadOnlyList<int>? ForcedEosTokenIds { get; init; }
+
+    /// <summary>Steps of your own, run on the logits after all options above and before <see cref="Temperature"/>.</summary>
+    public IReadOnlyList<ILogitsProcessor>? LogitsProcessors { get; init; }
+
+    /// <summary>Whether beams sum up log-probabilities of what the options have left, instead of scores that no longer sum to 1. Default false.</summary>
+    public bool? RenormalizeLogits { get; init; }
 
     /// <summary>Same seed, same request, same model: same text. Default: one at random, reported in <see cref="GenerationResult.Seed"/>.</summary>
     public long? Seed { get; init; }
@@ -126,6 +172,18 @@ public sealed record GenerationOptions
     /// <summary>How many answers, each drawn on its own; the prompt is computed once. 1 to 64, default 1.</summary>
     public int? NumReturnSequences { get; init; }
 
+    /// <summary>Leaves out answers whose text another one has already; then there are fewer than <see cref="NumReturnSequences"/>. Not while streaming. Default false.</summary>
+    public bool? DistinctSequences { get; init; }
+
+    /// <summary>
+    /// Ends an answer with <see cref="FinishReason.Repetition"/> when its last tokens are one passage (up to 512 tokens) so many times in a row, and at
+    /// least 32 tokens in all; at least 2. 0 = off, the default.
+    /// </summary>
+    public int? MaxRepeats { get; init; }
+
+    /// <summary>Cuts an answer that ends for its length after its last whole sentence, if it has one; a stream then comes sentence by sentence. Default false.</summary>
+    public bool? TrimToSentence { get; init; }
+
     /// <summary>Texts that end the answer, which is cut before them.</summary>
     public IReadOnlyList<string>? StopSequences { get; init; }
 
@@ -134,6 +192,9 @@ public sealed record GenerationOptions
 
     /// <summary>Report the log-probability of every generated token. Default false.</summary>
     public bool? Logprobs { get; init; }
+
+    /// <summary>Whether these log-probabilities are the model's own or those that tokens were chosen by. Default: the model's own.</summary>
+    public LogprobsMode? LogprobsMode { get; init; }
 
     /// <summary>With each token also the most likely ones at its place, 0 to 20. More than 0 implies <see cref="Logprobs"/>. Default 0.</summary>
     public int? TopLogprobs { get; init; }

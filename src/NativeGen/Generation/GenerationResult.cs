@@ -7,7 +7,10 @@ namespace NativeGen;
 /// <param name="Token">Its id.</param>
 /// <param name="Text">Its text by itself; half a character shows as U+FFFD.</param>
 /// <param name="Bytes">Its exact bytes, UTF-8 once joined with its neighbours'.</param>
-/// <param name="Logprob">The natural logarithm of the probability the model gave it, before temperature and all other options.</param>
+/// <param name="Logprob">
+/// The natural logarithm of the probability the model gave it, before temperature and all other options, or after them: see
+/// <see cref="GenerationOptions.LogprobsMode"/>.
+/// </param>
 public sealed record TokenLogprob(int Token, string Text, ReadOnlyMemory<byte> Bytes, float Logprob)
 {
     /// <summary>The most likely tokens at this place, best first; as many as TopLogprobs asked for.</summary>
@@ -70,7 +73,7 @@ public sealed record GenerationResult
     /// <summary>Why the first answer ended.</summary>
     public FinishReason FinishReason => Sequences[0].FinishReason;
 
-    /// <summary>All answers, as many as NumReturnSequences asked for.</summary>
+    /// <summary>All answers, as many as NumReturnSequences asked for; with DistinctSequences perhaps fewer.</summary>
     public required IReadOnlyList<GeneratedSequence> Sequences { get; init; }
 
     /// <summary>Numbers of tokens.</summary>
@@ -89,7 +92,7 @@ public sealed record GenerationResult
 /// <summary>A piece of a streamed answer.</summary>
 public sealed class GenerationUpdate
 {
-    /// <summary>What the answer's text grows by: whole Unicode scalars, never a part of a stop sequence. May be empty in an answer's last update.</summary>
+    /// <summary>What the answer's text grows by: whole grapheme clusters (what a reader takes for one character), never a part of a stop sequence. May be empty in an answer's last update.</summary>
     public string Text { get; init; } = "";
 
     /// <summary>Which of the request's answers it belongs to.</summary>

@@ -3,13 +3,14 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.AI;
+using NativeGen.Sampling;
 
 namespace NativeGen;
 
 internal static class OptionCheck
 {
     /// <summary>Below this a temperature takes the best token; dividing by it would leave the range of a float.</summary>
-    public const float LeastTemperature = 1e-5f;
+    public const float LeastTemperature = TemperatureStep.Least;
 
     /// <summary>Throws for the first option that is out of range or not in this build.</summary>
     /// <exception cref="ArgumentException">Its ParamName is the option's.</exception>
@@ -22,11 +23,47 @@ internal static class OptionCheck
         Range(nameof(options.TopK), options.TopK, 0, int.MaxValue);
         Range(nameof(options.TopP), options.TopP, 0, 1);
         Range(nameof(options.MinP), options.MinP, 0, 1);
+        Range(nameof(options.MinLength), options.MinLength, 0, int.MaxValue);
+        Range(nameof(options.TypicalP), options.TypicalP, 0, 1);
+        Range(nameof(options.TopNSigma), options.TopNSigma, 0, float.MaxValue);
+        Range(nameof(options.TopH), options.TopH, 0, 1);
+        Range(nameof(options.EpsilonCutoff), options.EpsilonCutoff, 0, 1);
+        Range(nameof(options.EtaCutoff), options.EtaCutoff, 0, 1);
+        Range(nameof(options.XtcProbability), options.XtcProbability, 0, 1);
+        Range(nameof(options.XtcThreshold), options.XtcThreshold, 0, 1);
+        Range(nameof(options.DryMultiplier), options.DryMultiplier, 0, float.MaxValue);
+        Range(nameof(options.DryBase), options.DryBase, 1, float.MaxValue);
+        Range(nameof(options.DryAllowedLength), options.DryAllowedLength, 1, int.MaxValue);
+        Range(nameof(options.DryPenaltyLastN), options.DryPenaltyLastN, 1, int.MaxValue);
+        Range(nameof(options.Mirostat), options.Mirostat, 0, 2);
+        Range(nameof(options.MirostatTau), options.MirostatTau, 0, float.MaxValue);
+        Range(nameof(options.MirostatEta), options.MirostatEta, 0, 1);
+        Range(nameof(options.AdaptivePTarget), options.AdaptivePTarget, -1, 1);
+        Range(nameof(options.AdaptivePDecay), options.AdaptivePDecay, 0, 0.99f);
+        Range(nameof(options.DynamicTemperatureRange), options.DynamicTemperatureRange, 0, float.MaxValue);
+        Range(nameof(options.DynamicTemperatureExponent), options.DynamicTemperatureExponent, 1e-3f, float.MaxValue);
+        Range(nameof(options.ExponentialDecayLengthPenalty), options.ExponentialDecayLengthPenalty?.Start, 0, int.MaxValue);
+        Range(nameof(options.ExponentialDecayLengthPenalty), options.ExponentialDecayLengthPenalty?.Factor, 1e-3f, float.MaxValue);
         Range(nameof(options.RepetitionPenalty), options.RepetitionPenalty, 1e-3f, float.MaxValue);
+        Range(nameof(options.EncoderRepetitionPenalty), options.EncoderRepetitionPenalty, 1e-3f, float.MaxValue);
+        Range(nameof(options.NoRepeatNgramSize), options.NoRepeatNgramSize, 0, int.MaxValue);
+        Range(nameof(options.EncoderNoRepeatNgramSize), options.EncoderNoRepeatNgramSize, 0, int.MaxValue);
+        Range(nameof(options.ForcedBosTokenId), options.ForcedBosTokenId, 0, int.MaxValue);
         Range(nameof(options.FrequencyPenalty), options.FrequencyPenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.PresencePenalty), options.PresencePenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.NumReturnSequences), options.NumReturnSequences, 1, 64);
         Range(nameof(options.TopLogprobs), options.TopLogprobs, 0, 20);
+        Range(nameof(options.MaxRepeats), options.MaxRepeats, 0, 1000);
+        if (options.MaxRepeats == 1)
+        {
+            throw new ArgumentException("MaxRepeats is 1; what comes once is no repetition. 2 or more is needed, or 0 for off.", nameof(options.MaxRepeats));
+        }
+
+        if (options.LogprobsMode is { } mode && !Enum.IsDefined(mode))
+        {
+            throw new ArgumentException($"LogprobsMode {mode} does not exist.", nameof(options.LogprobsMode));
+        }
+
         Range(nameof(options.NumBeams), options.NumBeams, 1, int.MaxValue);
         if (options is { MinNewTokens: { } least, MaxNewTokens: { } most } && least > most)
         {
@@ -41,32 +78,32 @@ internal static class OptionCheck
             }
         }
 
-        foreach (var stop in options.StopSequences ?? [])
+        Texts(nameof(options.StopSequences), options.StopSequences, "every answer would end before it begins");
+        Texts(nameof(options.BadWords), options.BadWords, "it is a part of every answer");
+        Texts(nameof(options.DrySequenceBreakers), options.DrySequenceBreakers, "it is a part of every text");
+        Texts(nameof(options.SequenceBias), options.SequenceBias?.Keys, "it is a part of every answer");
+        foreach (var (text, bias) in options.SequenceBias ?? new Dictionary<string, float>())
         {
-            if (string.IsNullOrEmpty(stop))
+            if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
             {
-                throw new ArgumentException("StopSequences has an empty text: every answer would end before it begins.", nameof(options.StopSequences));
+                throw new ArgumentException($"SequenceBias of '{text}' is {bias.ToString(CultureInfo.InvariantCulture)}; a finite number or negative infinity is needed.", nameof(options.SequenceBias));
             }
+        }
 
-            if (!IsWellFormed(stop))
-            {
-                throw new ArgumentException("StopSequences has a text with half a surrogate pair, which no answer ever contains.", nameof(options.StopSequences));
-            }
+        if (options.LogitsProcessors?.Contains(null!) == true)
+        {
+            throw new ArgumentException("LogitsProcessors has an entry that is null.", nameof(options.LogitsProcessors));
+        }
+
+        if (options is { NumBeams: > 1, Mirostat: > 0 } or { NumBeams: > 1, AdaptivePTarget: >= 0 })
+        {
+            var option = options.Mirostat > 0 ? nameof(options.Mirostat) : nameof(options.AdaptivePTarget);
+            throw new ArgumentException($"{option} cannot be set together with NumBeams: it learns from one sequence of drawn tokens.", option);
         }
 
         Unsupported(nameof(options.NumBeams), options.NumBeams is null or 1, "beam search");
         Unsupported(nameof(options.NumBeamGroups), options.NumBeamGroups is null or 1, "beam search");
         Unsupported(nameof(options.DiversityPenalty), options.DiversityPenalty is null or 0, "beam search");
-        Unsupported(nameof(options.TypicalP), options.TypicalP is null or 1, "typical sampling");
-        Unsupported(nameof(options.TopNSigma), options.TopNSigma is null or 0, "top-n-sigma sampling");
-        Unsupported(nameof(options.EpsilonCutoff), options.EpsilonCutoff is null or 0, "epsilon sampling");
-        Unsupported(nameof(options.EtaCutoff), options.EtaCutoff is null or 0, "eta sampling");
-        Unsupported(nameof(options.XtcProbability), options.XtcProbability is null or 0, "XTC sampling");
-        Unsupported(nameof(options.DryMultiplier), options.DryMultiplier is null or 0, "the DRY penalty");
-        Unsupported(nameof(options.Mirostat), options.Mirostat is null or 0, "Mirostat sampling");
-        Unsupported(nameof(options.DynamicTemperatureRange), options.DynamicTemperatureRange is null or 0, "dynamic temperature");
-        Unsupported(nameof(options.NoRepeatNgramSize), options.NoRepeatNgramSize is null or 0, "blocking of repeated n-grams");
-        Unsupported(nameof(options.BadWords), options.BadWords is null or { Count: 0 }, "banning of texts");
         Unsupported(nameof(options.ResponseFormat), options.ResponseFormat is null or ChatResponseFormatText, "JSON output");
         Unsupported(nameof(options.Choices), options.Choices is null, "a fixed set of answers");
         Unsupported(nameof(options.Regex), options.Regex is null, "output by a regular expression");
@@ -106,6 +143,15 @@ internal static class OptionCheck
             Idle(asked.TopK is not null, nameof(asked.TopK));
             Idle(asked.TopP is not null, nameof(asked.TopP));
             Idle(asked.MinP is not null, nameof(asked.MinP));
+            Idle(asked.TypicalP is not (null or 1), nameof(asked.TypicalP));
+            Idle(asked.TopNSigma > 0, nameof(asked.TopNSigma));
+            Idle(asked.TopH > 0, nameof(asked.TopH));
+            Idle(asked.EpsilonCutoff > 0, nameof(asked.EpsilonCutoff));
+            Idle(asked.EtaCutoff > 0, nameof(asked.EtaCutoff));
+            Idle(asked.XtcProbability > 0, nameof(asked.XtcProbability));
+            Idle(asked.Mirostat > 0, nameof(asked.Mirostat));
+            Idle(asked.AdaptivePTarget >= 0, nameof(asked.AdaptivePTarget));
+            Idle(asked.DynamicTemperatureRange > 0, nameof(asked.DynamicTemperatureRange));
             Idle(asked.Seed is not null, nameof(asked.Seed));
             if (asked.NumReturnSequences > 1)
             {
@@ -124,14 +170,44 @@ internal static class OptionCheck
         Without(asked.EarlyStopping is not null, nameof(asked.EarlyStopping), "NumBeams is 1");
         Without(asked.LengthPenalty is not null, nameof(asked.LengthPenalty), "NumBeams is 1");
         Without(asked.MaxLength is not null && effective.MaxNewTokens is not null, nameof(asked.MaxLength), "MaxNewTokens is set, too");
-        Without(asked.XtcThreshold is not null, nameof(asked.XtcThreshold), "XtcProbability is not set");
-        Without(asked.DryBase is not null, nameof(asked.DryBase), "DryMultiplier is not set");
-        Without(asked.DryAllowedLength is not null, nameof(asked.DryAllowedLength), "DryMultiplier is not set");
-        Without(asked.DrySequenceBreakers is not null, nameof(asked.DrySequenceBreakers), "DryMultiplier is not set");
-        Without(asked.MirostatTau is not null, nameof(asked.MirostatTau), "Mirostat is not set");
-        Without(asked.MirostatEta is not null, nameof(asked.MirostatEta), "Mirostat is not set");
-        Without(asked.DynamicTemperatureExponent is not null, nameof(asked.DynamicTemperatureExponent), "DynamicTemperatureRange is not set");
+        Without(asked.RenormalizeLogits == true && effective.NumBeams is null or 1, nameof(asked.RenormalizeLogits), "NumBeams is 1");
+        Needs(effective.XtcProbability > 0, nameof(effective.XtcProbability), (asked.XtcThreshold is not null, nameof(asked.XtcThreshold)));
+        Without(asked.XtcThreshold > 0.5f && effective.XtcProbability > 0, nameof(asked.XtcProbability), "XtcThreshold is above 0.5");
+        Needs(effective.DryMultiplier > 0, nameof(effective.DryMultiplier), (asked.DryBase is not null, nameof(asked.DryBase)),
+            (asked.DryAllowedLength is not null, nameof(asked.DryAllowedLength)), (asked.DryPenaltyLastN is not null, nameof(asked.DryPenaltyLastN)),
+            (asked.DrySequenceBreakers is not null, nameof(asked.DrySequenceBreakers)));
+        Needs(effective.Mirostat > 0, nameof(effective.Mirostat), (asked.MirostatTau is not null, nameof(asked.MirostatTau)),
+            (asked.MirostatEta is not null, nameof(asked.MirostatEta)));
+        Needs(effective.AdaptivePTarget >= 0, nameof(effective.AdaptivePTarget), (asked.AdaptivePDecay is not null, nameof(asked.AdaptivePDecay)));
+        Needs(effective.DynamicTemperatureRange > 0, nameof(effective.DynamicTemperatureRange),
+            (asked.DynamicTemperatureExponent is not null, nameof(asked.DynamicTemperatureExponent)));
+        Needs(effective.Logprobs == true || effective.TopLogprobs > 0, nameof(effective.Logprobs), (asked.LogprobsMode is not null, nameof(asked.LogprobsMode)));
+        Needs(effective.NumReturnSequences > 1, nameof(effective.NumReturnSequences), (asked.DistinctSequences == true, nameof(asked.DistinctSequences)));
+        Without(asked.ForcedEosTokenIds is { Count: > 0 } && effective is { MaxNewTokens: null, MaxLength: null }, nameof(asked.ForcedEosTokenIds),
+            "neither MaxNewTokens nor MaxLength is set");
+        if (Samples(effective) && effective.Mirostat > 0)
+        {
+            foreach (var (set, option) in new[]
+            {
+                (asked.TopNSigma > 0, nameof(asked.TopNSigma)), (asked.TopH > 0, nameof(asked.TopH)), (asked.TopK > 0, nameof(asked.TopK)),
+                (asked.TopP < 1, nameof(asked.TopP)), (asked.MinP > 0, nameof(asked.MinP)), (asked.TypicalP < 1, nameof(asked.TypicalP)),
+                (asked.EpsilonCutoff > 0, nameof(asked.EpsilonCutoff)), (asked.EtaCutoff > 0, nameof(asked.EtaCutoff)),
+                (asked.XtcProbability > 0, nameof(asked.XtcProbability)), (asked.AdaptivePTarget >= 0, nameof(asked.AdaptivePTarget)),
+            })
+            {
+                Without(set, option, "Mirostat decides which tokens may come");
+            }
+        }
+
         return warnings;
+
+        void Needs(bool set, string main, params ReadOnlySpan<(bool Set, string Option)> parts)
+        {
+            foreach (var (asked, option) in parts)
+            {
+                Without(asked && !set, option, $"{main} is not set");
+            }
+        }
 
         void Without(bool set, string option, string why)
         {
@@ -149,6 +225,8 @@ internal static class OptionCheck
         MaxNewTokens = asked.MaxNewTokens ?? (asked.MaxLength is null ? defaults.MaxNewTokens : null),
         MaxLength = asked.MaxLength ?? (asked.MaxNewTokens is null ? defaults.MaxLength : null),
         MinNewTokens = asked.MinNewTokens ?? defaults.MinNewTokens,
+        MinLength = asked.MinLength ?? defaults.MinLength,
+        ExponentialDecayLengthPenalty = asked.ExponentialDecayLengthPenalty ?? defaults.ExponentialDecayLengthPenalty,
         DoSample = asked.DoSample ?? defaults.DoSample,
         Temperature = asked.Temperature ?? defaults.Temperature,
         TopK = asked.TopK ?? defaults.TopK,
@@ -156,6 +234,7 @@ internal static class OptionCheck
         MinP = asked.MinP ?? defaults.MinP,
         TypicalP = asked.TypicalP ?? defaults.TypicalP,
         TopNSigma = asked.TopNSigma ?? defaults.TopNSigma,
+        TopH = asked.TopH ?? defaults.TopH,
         EpsilonCutoff = asked.EpsilonCutoff ?? defaults.EpsilonCutoff,
         EtaCutoff = asked.EtaCutoff ?? defaults.EtaCutoff,
         XtcProbability = asked.XtcProbability ?? defaults.XtcProbability,
@@ -163,19 +242,30 @@ internal static class OptionCheck
         DryMultiplier = asked.DryMultiplier ?? defaults.DryMultiplier,
         DryBase = asked.DryBase ?? defaults.DryBase,
         DryAllowedLength = asked.DryAllowedLength ?? defaults.DryAllowedLength,
+        DryPenaltyLastN = asked.DryPenaltyLastN ?? defaults.DryPenaltyLastN,
         DrySequenceBreakers = asked.DrySequenceBreakers ?? defaults.DrySequenceBreakers,
         Mirostat = asked.Mirostat ?? defaults.Mirostat,
         MirostatTau = asked.MirostatTau ?? defaults.MirostatTau,
         MirostatEta = asked.MirostatEta ?? defaults.MirostatEta,
+        AdaptivePTarget = asked.AdaptivePTarget ?? defaults.AdaptivePTarget,
+        AdaptivePDecay = asked.AdaptivePDecay ?? defaults.AdaptivePDecay,
         DynamicTemperatureRange = asked.DynamicTemperatureRange ?? defaults.DynamicTemperatureRange,
         DynamicTemperatureExponent = asked.DynamicTemperatureExponent ?? defaults.DynamicTemperatureExponent,
         RepetitionPenalty = asked.RepetitionPenalty ?? defaults.RepetitionPenalty,
+        EncoderRepetitionPenalty = asked.EncoderRepetitionPenalty ?? defaults.EncoderRepetitionPenalty,
         FrequencyPenalty = asked.FrequencyPenalty ?? defaults.FrequencyPenalty,
         PresencePenalty = asked.PresencePenalty ?? defaults.PresencePenalty,
         NoRepeatNgramSize = asked.NoRepeatNgramSize ?? defaults.NoRepeatNgramSize,
+        EncoderNoRepeatNgramSize = asked.EncoderNoRepeatNgramSize ?? defaults.EncoderNoRepeatNgramSize,
         LogitBias = asked.LogitBias ?? defaults.LogitBias,
+        SequenceBias = asked.SequenceBias ?? defaults.SequenceBias,
         BadWords = asked.BadWords ?? defaults.BadWords,
         SuppressTokens = asked.SuppressTokens ?? defaults.SuppressTokens,
+        BeginSuppressTokens = asked.BeginSuppressTokens ?? defaults.BeginSuppressTokens,
+        ForcedBosTokenId = asked.ForcedBosTokenId ?? defaults.ForcedBosTokenId,
+        ForcedEosTokenIds = asked.ForcedEosTokenIds ?? defaults.ForcedEosTokenIds,
+        LogitsProcessors = asked.LogitsProcessors ?? defaults.LogitsProcessors,
+        RenormalizeLogits = asked.RenormalizeLogits ?? defaults.RenormalizeLogits,
         Seed = asked.Seed ?? defaults.Seed,
         NumBeams = asked.NumBeams ?? defaults.NumBeams,
         NumBeamGroups = asked.NumBeamGroups ?? defaults.NumBeamGroups,
@@ -183,9 +273,13 @@ internal static class OptionCheck
         LengthPenalty = asked.LengthPenalty ?? defaults.LengthPenalty,
         EarlyStopping = asked.EarlyStopping ?? defaults.EarlyStopping,
         NumReturnSequences = asked.NumReturnSequences ?? defaults.NumReturnSequences,
+        DistinctSequences = asked.DistinctSequences ?? defaults.DistinctSequences,
+        MaxRepeats = asked.MaxRepeats ?? defaults.MaxRepeats,
+        TrimToSentence = asked.TrimToSentence ?? defaults.TrimToSentence,
         StopSequences = asked.StopSequences ?? defaults.StopSequences,
         SkipSpecialTokens = asked.SkipSpecialTokens ?? defaults.SkipSpecialTokens,
         Logprobs = asked.Logprobs ?? defaults.Logprobs,
+        LogprobsMode = asked.LogprobsMode ?? defaults.LogprobsMode,
         TopLogprobs = asked.TopLogprobs ?? defaults.TopLogprobs,
         ResponseFormat = asked.ResponseFormat ?? defaults.ResponseFormat,
         Choices = asked.Choices ?? defaults.Choices,
@@ -216,6 +310,22 @@ internal static class OptionCheck
         if (!off)
         {
             throw new ArgumentException($"{option} cannot be set: this build does not implement {what}.", option);
+        }
+    }
+
+    private static void Texts(string option, IEnumerable<string>? texts, string why)
+    {
+        foreach (var text in texts ?? [])
+        {
+            if (string.IsNullOrEmpty(text))
+            {
+                throw new ArgumentException($"{option} has an empty text: {why}.", option);
+            }
+
+            if (!IsWellFormed(text))
+            {
+                throw new ArgumentException($"{option} has a text with half a surrogate pair, which no answer ever contains.", option);
+            }
         }
     }
 

@@ -8,8 +8,21 @@ using NativeGen.Tokenization;
 namespace NativeGen;
 
 /// <summary>What a request asked for that concerns its output.</summary>
-internal sealed record OutputSettings(Tokenizer Tokenizer, StopSequences Stops, bool SkipSpecialTokens, bool Logprobs, int TopLogprobs,
-    long Seed, IReadOnlyList<string> Warnings, TimeProvider Time);
+internal sealed record OutputSettings(Tokenizer Tokenizer, GenerationOptions Options, long Seed, IReadOnlyList<string> Warnings, TimeProvider Time)
+{
+    public StopSequences Stops { get; } = Options.StopSequences is { Count: > 0 } stops ? new StopSequences(stops) : StopSequences.None;
+
+    public bool SkipSpecialTokens { get; } = Options.SkipSpecialTokens ?? true;
+
+    public int TopLogprobs { get; } = Options.TopLogprobs ?? 0;
+
+    public bool Logprobs { get; } = Options.Logprobs == true || Options.TopLogprobs > 0;
+
+    /// <summary>Log-probabilities are those the token was chosen by.</summary>
+    public bool Processed { get; } = Options.LogprobsMode == LogprobsMode.Processed;
+
+    public bool TrimToSentence { get; } = Options.TrimToSentence == true;
+}
 
 /// <summary>The text, log-probabilities and end of each of a request's answers.</summary>
 internal abstract class RequestSink : TokenSink
@@ -28,22 +41,27 @@ internal abstract class RequestSink : TokenSink
 
     protected Answer[] Answers { get; }
 
-    public override bool Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates buffers)
+    public override FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom)
     {
         var answer = Answers[sequence.Index];
         var token = sequence.Tokens[^1];
         var normalizer = Sampler.LogNormalizer(logits);
         answer.SumLogprob += Sampler.LogProbability(logits, token, normalizer);
-        answer.Logprobs?.Add(Describe(token, logits, normalizer) with { Top = Top(logits, normalizer, buffers) });
+        if (answer.Logprobs is { } logprobs)
+        {
+            logprobs.Add(Settings.Processed ? Describe(token, chosenFrom) : Describe(token, logits, normalizer, chosenFrom));
+        }
+
         var stopped = HasText(token) && answer.Append(token);
+        var loops = answer.Loops?.Append(sequence.Tokens[sequence.PromptLength..]) == true;
         Publish(sequence, answer);
-        return stopped;
+        return stopped ? FinishReason.StopSequence : loops ? FinishReason.Repetition : null;
     }
 
     public override void Finish(LoopSequence sequence, FinishReason reason)
     {
         var answer = Answers[sequence.Index];
-        answer.End();
+        answer.End(trim: reason is FinishReason.Length or FinishReason.ContextFull);
         answer.FinishReason = reason;
         PublishEnd(sequence, answer);
     }
@@ -78,27 +96,41 @@ internal abstract class RequestSink : TokenSink
     private bool HasText(int token) =>
         token < Settings.Tokenizer.VocabularySize && !(Settings.SkipSpecialTokens && Settings.Tokenizer.IsEndOfGeneration(token));
 
-    private IReadOnlyList<TokenLogprob> Top(ReadOnlySpan<float> logits, double normalizer, Candidates buffers)
+    /// <summary>A token and its best rivals with the log-probabilities the model gave them.</summary>
+    private TokenLogprob Describe(int token, ReadOnlySpan<float> logits, double normalizer, Candidates buffers)
     {
-        if (Settings.TopLogprobs == 0)
-        {
-            return [];
-        }
-
-        var best = Sampler.Best(logits, Settings.TopLogprobs, buffers);
+        var best = Settings.TopLogprobs == 0 ? [] : Sampler.Best(logits, Settings.TopLogprobs, buffers);
         var top = new TokenLogprob[best.Length];
         for (var i = 0; i < top.Length; i++)
         {
-            top[i] = Describe(best[i], logits, normalizer);
+            top[i] = Describe(best[i], Sampler.LogProbability(logits, best[i], normalizer));
         }
 
-        return top;
+        return Describe(token, Sampler.LogProbability(logits, token, normalizer)) with { Top = top };
     }
 
-    private TokenLogprob Describe(int token, ReadOnlySpan<float> logits, double normalizer)
+    /// <summary>The same with those that the token was chosen by.</summary>
+    private TokenLogprob Describe(int token, Candidates chosenFrom)
+    {
+        var own = chosenFrom.LogProbability(token);
+        var normalizer = chosenFrom.LogNormalizer();
+        var best = Settings.TopLogprobs == 0 ? [] : Sampler.Best(Settings.TopLogprobs, chosenFrom); // drops the others: what is known of all comes before
+        List<TokenLogprob> top = new(best.Length);
+        foreach (var id in best)
+        {
+            if (chosenFrom.Scores[chosenFrom.IndexOf(id)] is > float.NegativeInfinity and var score)
+            {
+                top.Add(Describe(id, (float)(score - normalizer)));
+            }
+        }
+
+        return Describe(token, own) with { Top = top };
+    }
+
+    private TokenLogprob Describe(int token, float logprob)
     {
         byte[] bytes = token < Settings.Tokenizer.VocabularySize ? Settings.Tokenizer.Piece(token).ToArray() : [];
-        return new TokenLogprob(token, Encoding.UTF8.GetString(bytes), bytes, Sampler.LogProbability(logits, token, normalizer));
+        return new TokenLogprob(token, Encoding.UTF8.GetString(bytes), bytes, logprob);
     }
 
     /// <summary>One answer in the making.</summary>
@@ -106,7 +138,9 @@ internal abstract class RequestSink : TokenSink
     {
         private readonly Detokenizer _detokenizer = new(settings.Tokenizer, settings.SkipSpecialTokens);
 
-        public AnswerText Text { get; } = new(settings.Stops);
+        public AnswerText Text { get; } = new(settings.Stops, wholeGraphemes: true, settings.TrimToSentence);
+
+        public LoopDetector? Loops { get; } = settings.Options.MaxRepeats is > 1 and var repeats ? new LoopDetector(repeats) : null;
 
         public double SumLogprob { get; set; }
 
@@ -116,10 +150,10 @@ internal abstract class RequestSink : TokenSink
 
         public bool Append(int token) => Text.Append(_detokenizer.Append(token));
 
-        public void End()
+        public void End(bool trim)
         {
             Text.Append(_detokenizer.Flush());
-            Text.End();
+            Text.End(trim);
         }
     }
 }
@@ -133,21 +167,27 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
 
     public override bool HasRoom => true;
 
-    public override void Complete(LoopRequest request) => _result.TrySetResult(new GenerationResult
+    public override void Complete(LoopRequest request)
     {
-        Sequences = [.. Answers.Zip(request.Sequences, static (answer, sequence) => new GeneratedSequence
+        GeneratedSequence[] all = [.. Answers.Zip(request.Sequences, static (answer, sequence) => new GeneratedSequence
         {
             Text = answer.Text.Take(),
             Tokens = sequence.Tokens[sequence.PromptLength..].ToArray(),
             FinishReason = answer.FinishReason,
             SumLogprob = answer.SumLogprob,
             Logprobs = answer.Logprobs,
-        })],
-        Usage = Usage(request),
-        Timings = Timings(request),
-        Seed = Settings.Seed,
-        Warnings = Settings.Warnings,
-    });
+        })];
+        GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => sequence.Text)] : all;
+        _result.TrySetResult(new GenerationResult
+        {
+            Sequences = kept,
+            Usage = Usage(request),
+            Timings = Timings(request),
+            Seed = Settings.Seed,
+            Warnings = kept.Length == all.Length ? Settings.Warnings
+                : [.. Settings.Warnings, $"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."],
+        });
+    }
 
     public override void Fail(Exception error)
     {
@@ -223,7 +263,9 @@ internal sealed class StreamSink : RequestSink
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,
-            Warnings = Settings.Warnings,
+            Warnings = Settings.Options.DistinctSequences == true
+                ? [.. Settings.Warnings, "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
+                : Settings.Warnings,
         });
         _updates.Writer.TryComplete();
     }

@@ -48,7 +48,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     private readonly IDisposable? _owned;
     private readonly DecodeLoop _loop;
     private readonly bool[] _endTokens;
-    private readonly int[] _endIds;
+    private readonly SamplerChain _samplers;
     private readonly int _vocabularySize;
     private readonly int _pageTokens;
     private readonly int _pagesTotal;
@@ -75,7 +75,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _endTokens[id] = tokenizer.IsEndOfGeneration(id);
         }
 
-        _endIds = [.. Enumerable.Range(0, _vocabularySize).Where(id => _endTokens[id])];
+        _samplers = new SamplerChain(tokenizer, [.. Enumerable.Range(0, _vocabularySize).Where(id => _endTokens[id])]);
         _loop = new DecodeLoop(context, options.MaxConcurrentRequests, options.MaxQueueLength, _time, options.Logger, info.Name);
     }
 
@@ -230,13 +230,12 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         OptionCheck.Validate(options);
         var prompt = Tokens(request.Prompt);
         var seed = options.Seed ?? Random.Shared.Next();
-        var tops = options.TopLogprobs ?? 0;
+        var maxNewTokens = OptionCheck.MaxNewTokens(options, prompt.Length);
         return new Prepared(
             prompt,
-            new OutputSettings(_tokenizer, options.StopSequences is { Count: > 0 } stops ? new StopSequences(stops) : StopSequences.None,
-                options.SkipSpecialTokens ?? true, options.Logprobs == true || tops > 0, tops, seed, OptionCheck.Warnings(asked, options), _time),
-            CreateSampler(options),
-            OptionCheck.MaxNewTokens(options, prompt.Length),
+            new OutputSettings(_tokenizer, options, seed, OptionCheck.Warnings(asked, options), _time),
+            _samplers.Create(options, (int)Math.Min((long)prompt.Length + maxNewTokens, int.MaxValue)),
+            maxNewTokens,
             options.NumReturnSequences ?? 1,
             request.Priority,
             _endTokens);
@@ -274,36 +273,6 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
 
         return tokens.Length > 0 ? tokens
             : throw new ArgumentException("The prompt is empty, and the model has no token to begin a text with.", nameof(GenerationRequest.Prompt));
-    }
-
-    /// <summary>The chain of an options record, in the order of Hugging Face's generate().</summary>
-    private Sampler CreateSampler(GenerationOptions options)
-    {
-        List<SamplerStep> steps = [];
-        Add(options.LogitBias is { Count: > 0 }, () => new LogitBiasStep(options.LogitBias!));
-        Add(options.RepetitionPenalty is not (null or 1), () => new RepetitionPenaltyStep(options.RepetitionPenalty!.Value));
-        Add(options.FrequencyPenalty is not (null or 0) || options.PresencePenalty is not (null or 0),
-            () => new OccurrencePenaltyStep(options.FrequencyPenalty ?? 0, options.PresencePenalty ?? 0));
-        Add(options.MinNewTokens > 0, () => new SuppressTokensStep(_endIds, options.MinNewTokens!.Value));
-        Add(options.SuppressTokens is { Count: > 0 }, () => new SuppressTokensStep(options.SuppressTokens!));
-        if (!OptionCheck.Samples(options))
-        {
-            return steps.Count == 0 ? Sampler.Greedy : new Sampler(steps, draw: false);
-        }
-
-        Add(options.Temperature != 1, () => new TemperatureStep(options.Temperature ?? 0.8f));
-        Add(options.TopK != 0, () => new TopKStep(options.TopK ?? 40));
-        Add(options.TopP != 1, () => new TopPStep(options.TopP ?? 0.95f));
-        Add(options.MinP != 0, () => new MinPStep(options.MinP ?? 0.05f));
-        return new Sampler(steps, draw: true);
-
-        void Add(bool wanted, Func<SamplerStep> step)
-        {
-            if (wanted)
-            {
-                steps.Add(step());
-            }
-        }
     }
 
     /// <summary>A request that was found good.</summary>

@@ -60,6 +60,8 @@ internal static class SettingsReader
             MaxNewTokens = section.Int(nameof(options.MaxNewTokens)),
             MinNewTokens = section.Int(nameof(options.MinNewTokens)),
             MaxLength = section.Int(nameof(options.MaxLength)),
+            MinLength = section.Int(nameof(options.MinLength)),
+            ExponentialDecayLengthPenalty = section.LengthDecay(nameof(options.ExponentialDecayLengthPenalty)),
             DoSample = section.Bool(nameof(options.DoSample)),
             Temperature = section.Float(nameof(options.Temperature)),
             TopK = section.Int(nameof(options.TopK)),
@@ -67,6 +69,7 @@ internal static class SettingsReader
             MinP = section.Float(nameof(options.MinP)),
             TypicalP = section.Float(nameof(options.TypicalP)),
             TopNSigma = section.Float(nameof(options.TopNSigma)),
+            TopH = section.Float(nameof(options.TopH)),
             EpsilonCutoff = section.Float(nameof(options.EpsilonCutoff)),
             EtaCutoff = section.Float(nameof(options.EtaCutoff)),
             XtcProbability = section.Float(nameof(options.XtcProbability)),
@@ -74,19 +77,29 @@ internal static class SettingsReader
             DryMultiplier = section.Float(nameof(options.DryMultiplier)),
             DryBase = section.Float(nameof(options.DryBase)),
             DryAllowedLength = section.Int(nameof(options.DryAllowedLength)),
+            DryPenaltyLastN = section.Int(nameof(options.DryPenaltyLastN)),
             DrySequenceBreakers = section.Texts(nameof(options.DrySequenceBreakers)),
             Mirostat = section.Int(nameof(options.Mirostat)),
             MirostatTau = section.Float(nameof(options.MirostatTau)),
             MirostatEta = section.Float(nameof(options.MirostatEta)),
+            AdaptivePTarget = section.Float(nameof(options.AdaptivePTarget)),
+            AdaptivePDecay = section.Float(nameof(options.AdaptivePDecay)),
             DynamicTemperatureRange = section.Float(nameof(options.DynamicTemperatureRange)),
             DynamicTemperatureExponent = section.Float(nameof(options.DynamicTemperatureExponent)),
             RepetitionPenalty = section.Float(nameof(options.RepetitionPenalty)),
+            EncoderRepetitionPenalty = section.Float(nameof(options.EncoderRepetitionPenalty)),
             FrequencyPenalty = section.Float(nameof(options.FrequencyPenalty)),
             PresencePenalty = section.Float(nameof(options.PresencePenalty)),
             NoRepeatNgramSize = section.Int(nameof(options.NoRepeatNgramSize)),
+            EncoderNoRepeatNgramSize = section.Int(nameof(options.EncoderNoRepeatNgramSize)),
             LogitBias = section.Biases(nameof(options.LogitBias)),
+            SequenceBias = section.TextBiases(nameof(options.SequenceBias)),
             BadWords = section.Texts(nameof(options.BadWords)),
             SuppressTokens = section.Ints(nameof(options.SuppressTokens)),
+            BeginSuppressTokens = section.Ints(nameof(options.BeginSuppressTokens)),
+            ForcedBosTokenId = section.Int(nameof(options.ForcedBosTokenId)),
+            ForcedEosTokenIds = section.Ints(nameof(options.ForcedEosTokenIds)),
+            RenormalizeLogits = section.Bool(nameof(options.RenormalizeLogits)),
             Seed = section.Long(nameof(options.Seed)),
             NumBeams = section.Int(nameof(options.NumBeams)),
             NumBeamGroups = section.Int(nameof(options.NumBeamGroups)),
@@ -94,9 +107,13 @@ internal static class SettingsReader
             LengthPenalty = section.Float(nameof(options.LengthPenalty)),
             EarlyStopping = section.Bool(nameof(options.EarlyStopping)),
             NumReturnSequences = section.Int(nameof(options.NumReturnSequences)),
+            DistinctSequences = section.Bool(nameof(options.DistinctSequences)),
+            MaxRepeats = section.Int(nameof(options.MaxRepeats)),
+            TrimToSentence = section.Bool(nameof(options.TrimToSentence)),
             StopSequences = section.Texts(nameof(options.StopSequences)),
             SkipSpecialTokens = section.Bool(nameof(options.SkipSpecialTokens)),
             Logprobs = section.Bool(nameof(options.Logprobs)),
+            LogprobsMode = section.Enum<LogprobsMode>(nameof(options.LogprobsMode)),
             TopLogprobs = section.Int(nameof(options.TopLogprobs)),
             Choices = section.Texts(nameof(options.Choices)),
             Regex = section.Text(nameof(options.Regex)),
@@ -166,6 +183,40 @@ internal static class SettingsReader
             }
 
             return biases.Count == 0 ? null : biases;
+        }
+
+        /// <summary>Keys are texts; one with a colon in it cannot be a key, as everywhere in configuration.</summary>
+        public IReadOnlyDictionary<string, float>? TextBiases(string key)
+        {
+            Section items = new(configuration.GetSection(key), problems);
+            Dictionary<string, float> biases = new(StringComparer.Ordinal);
+            foreach (var child in Children(key))
+            {
+                if (items.Float(child.Key) is { } bias)
+                {
+                    biases[child.Key] = bias;
+                }
+            }
+
+            return biases.Count == 0 ? null : biases;
+        }
+
+        public LengthDecay? LengthDecay(string key)
+        {
+            if (Child(key) is not { } child)
+            {
+                return null;
+            }
+
+            var (start, factor) = (child.Int("Start"), child.Float("Factor"));
+            child.CheckUnknown();
+            if (start is { } from && factor is { } by)
+            {
+                return new LengthDecay(from, by);
+            }
+
+            problems.Add($"{configuration.GetSection(key).Path} needs both Start and Factor.");
+            return null;
         }
 
         public IConfigurationSection[] Children(string key)

@@ -13,8 +13,11 @@ public sealed class Candidates
     private readonly float[] _buffer;
     private readonly int[] _counts;
     private readonly double[] _masses = new double[1 << 11];
+    private float[] _keys = [];
+    private int[] _scratch = [];
     private bool _whole;    // nothing dropped yet: index = token id
     private bool _weighted; // _weights belongs to _scores
+    private double _total;  // the sum of _weights, or NaN: not summed yet
 
     /// <summary>Makes the buffers.</summary>
     /// <param name="vocabularySize">The most tokens a logits span will have.</param>
@@ -28,14 +31,23 @@ public sealed class Candidates
         _counts = new int[vocabularySize];
     }
 
-    /// <summary>How many tokens are left.</summary>
+    /// <summary>How many tokens are left; those whose score is negative infinity are among them, though they cannot come.</summary>
     public int Count { get; private set; }
 
     /// <summary>Scores of the tokens that are left: logits, as the steps so far have changed them.</summary>
     public ReadOnlySpan<float> Scores => _scores.AsSpan(0, Count);
 
+    /// <summary>The size of the vocabulary they come from.</summary>
+    internal int VocabularySize { get; private set; }
+
     /// <summary>The token at an index of <see cref="Scores"/>.</summary>
     public int Id(int index) => _whole ? index : _ids[index];
+
+    /// <summary>The index of a token in <see cref="Scores"/>, or -1 if it was dropped or does not exist.</summary>
+    public int IndexOf(int id) => _whole ? ((uint)id < (uint)Count ? id : -1) : Math.Max(_ids.AsSpan(0, Count).BinarySearch(id), -1);
+
+    /// <summary>The natural logarithm of the probability that a token has among those that are left; negative infinity if it cannot come.</summary>
+    public float LogProbability(int id) => IndexOf(id) is >= 0 and var index ? (float)(_scores[index] - LogNormalizer()) : float.NegativeInfinity;
 
     /// <summary>Starts over with all tokens of a vocabulary.</summary>
     internal void Load(ReadOnlySpan<float> logits)
@@ -46,7 +58,7 @@ public sealed class Candidates
         }
 
         logits.CopyTo(_scores);
-        Count = logits.Length;
+        Count = VocabularySize = logits.Length;
         _whole = true;
         _weighted = false;
     }
@@ -58,26 +70,67 @@ public sealed class Candidates
         return _scores.AsSpan(0, Count);
     }
 
-    /// <summary>The whole vocabulary's scores by token id. Steps that go by id stand before those that drop tokens.</summary>
+    /// <summary>The whole vocabulary's scores by token id, to change in place: tokens that were dropped are back with negative infinity.</summary>
     internal Span<float> ScoresById()
     {
         if (!_whole)
         {
-            throw new InvalidOperationException("A step that changes scores by token id stands after one that drops tokens.");
+            // Ids rise and are never less than their index, so that moving from the back overwrites nothing that is still needed.
+            var end = VocabularySize;
+            for (var i = Count - 1; i >= 0; i--)
+            {
+                var (id, score) = (_ids[i], _scores[i]);
+                _scores.AsSpan((id + 1)..end).Fill(float.NegativeInfinity);
+                _scores[id] = score;
+                end = id;
+            }
+
+            _scores.AsSpan(0, end).Fill(float.NegativeInfinity);
+            Count = VocabularySize;
+            _whole = true;
         }
 
         return MutableScores();
     }
 
-    /// <summary>Zeros by token id; whoever counts in it leaves zeros behind.</summary>
+    /// <summary>Zeros by index; whoever counts in it leaves zeros behind.</summary>
     internal Span<int> Counts => _counts;
+
+    /// <summary>Room for a number per candidate, for a step's own use; what it holds stays until a step uses it again.</summary>
+    internal Span<float> Keys()
+    {
+        if (_keys.Length == 0)
+        {
+            _keys = new float[_scores.Length];
+        }
+
+        return _keys.AsSpan(0, Count);
+    }
+
+    /// <summary>Room for a step that looks at the history; grows with it, doubling.</summary>
+    internal Span<int> Scratch(int length)
+    {
+        if (_scratch.Length < length)
+        {
+            _scratch = new int[Math.Max(length, Math.Max(256, 2 * _scratch.Length))];
+        }
+
+        return _scratch.AsSpan(0, length);
+    }
 
     /// <summary>The best score.</summary>
     internal float Best()
     {
         var best = VectorMath.Max(Scores, out _);
+        if (float.IsPositiveInfinity(best))
+        {
+            // A bias or a tiny divisor went beyond what a float holds: only those tokens count, all alike.
+            _scores.AsSpan(0, Count).Replace(float.PositiveInfinity, float.MaxValue);
+            return float.MaxValue;
+        }
+
         return !float.IsNegativeInfinity(best) ? best : throw new NativeGenException(NativeGenErrorCode.InvalidRequest,
-            "Every token is ruled out by the request's options (LogitBias, SuppressTokens, MinNewTokens): nothing is left to choose from.");
+            "Every token is ruled out by the request's options (LogitBias, BadWords, SuppressTokens, NoRepeatNgramSize, MinNewTokens ...): nothing is left to choose from.");
     }
 
     /// <summary>Softmax numerators: e^(score - best score). The best token's is exactly 1.</summary>
@@ -85,56 +138,165 @@ public sealed class Candidates
     {
         if (!_weighted)
         {
-            var best = Best();
-            if (float.IsPositiveInfinity(best))
-            {
-                // A bias or a tiny divisor went beyond what a float holds: only those tokens count, all alike.
-                for (var i = 0; i < Count; i++)
-                {
-                    _weights[i] = float.IsPositiveInfinity(_scores[i]) ? 1 : 0;
-                }
-            }
-            else
-            {
-                VectorMath.Weights(Scores, best, _weights);
-            }
-
+            VectorMath.Weights(Scores, Best(), _weights);
             _weighted = true;
+            _total = double.NaN;
         }
 
         return _weights.AsSpan(0, Count);
     }
 
-    /// <summary>Keeps the k best and all that tie with the k-th.</summary>
-    internal void KeepBest(int k)
+    /// <summary>The sum of <see cref="Weights"/>: a weight divided by it is a probability.</summary>
+    internal double Total()
     {
-        if (k < Count)
+        var weights = Weights();
+        return double.IsNaN(_total) ? _total = VectorMath.Sum(weights) : _total;
+    }
+
+    /// <summary>A score minus this is a log-probability.</summary>
+    internal double LogNormalizer()
+    {
+        var total = Total();
+        return Best() + ScalarMath.Log(total);
+    }
+
+    /// <summary>The mean of score - best score under the candidates' probabilities: how far the expected logarithm lies under the best one's.</summary>
+    internal double MeanDistance()
+    {
+        var total = Total();
+        return VectorMath.WeightedSum(Scores, Best(), _weights) / total;
+    }
+
+    /// <summary>The entropy of the candidates' probabilities, in nats.</summary>
+    internal double Entropy() => ScalarMath.Log(Total()) - MeanDistance();
+
+    /// <summary>The best scores, best first, as many as fit; returns how many there are.</summary>
+    internal int BestScores(Span<float> best)
+    {
+        var count = Math.Min(best.Length, Count);
+        best = best[..count];
+        var scores = Scores;
+        var last = VectorMath.KthLargest(scores, count, _buffer);
+        var filled = 0;
+        for (var i = VectorMath.NextAtLeast(scores, 0, last); i < scores.Length; i = VectorMath.NextAtLeast(scores, i + 1, last))
         {
-            KeepFrom(VectorMath.KthLargest(Scores, k, _buffer), int.MaxValue, 1);
+            if (scores[i] > last)
+            {
+                best[filled++] = scores[i];
+            }
         }
+
+        best[filled..].Fill(last);
+        best[..filled].Sort();
+        best[..filled].Reverse();
+        return count;
+    }
+
+    /// <summary>Keeps the k best.</summary>
+    /// <param name="ties">Whether all stay that tie with the k-th; if not, the lower ids do.</param>
+    internal void KeepBest(int k, bool ties = true)
+    {
+        if (k >= Count)
+        {
+            return;
+        }
+
+        var scores = Scores;
+        var last = VectorMath.KthLargest(scores, k, _buffer);
+        KeepFrom(scores, last, ties ? int.MaxValue : k - VectorMath.CountAbove(scores, last), 1);
     }
 
     /// <summary>
     /// Keeps the best tokens until their probabilities sum to p: the one that reaches it included, of equal scores the lower ids first, at
-    /// least <paramref name="minimum"/>. The cut is found digit by digit of the scores' bits, one sum of weights per digit: linear time,
-    /// nothing is sorted, and every sum has one order.
+    /// least <paramref name="minimum"/>.
     /// </summary>
     internal void KeepMass(double p, int minimum)
     {
+        var (threshold, missing) = MassCut(Scores, Weights(), p);
+        var weight = _weights[Scores.IndexOf(threshold)];
+        KeepFrom(Scores, threshold, (int)Math.Clamp(Math.Ceiling(missing / weight), 1, int.MaxValue), minimum);
+    }
+
+    /// <summary>
+    /// Keeps the tokens with the highest keys (in <see cref="Keys"/>) until their probabilities sum to p, the one that reaches it and all with
+    /// its key included, and at least <paramref name="minimum"/>.
+    /// </summary>
+    internal void KeepMassByKeys(double p, int minimum)
+    {
+        KeepFrom(Keys(), MassCut(Keys(), Weights(), p).Key, int.MaxValue, minimum);
+        _weighted = false; // the best score may be gone
+    }
+
+    /// <summary>Keeps tokens whose weight is at least <paramref name="least"/>, and at least the <paramref name="minimum"/> best.</summary>
+    internal void KeepWeight(double least, int minimum)
+    {
         var weights = Weights();
-        var scores = Scores;
+        var threshold = float.PositiveInfinity;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] >= least && _scores[i] < threshold)
+            {
+                threshold = _scores[i];
+            }
+        }
+
+        KeepFrom(Scores, threshold, int.MaxValue, minimum);
+    }
+
+    /// <summary>
+    /// Of the tokens whose weight is at least <paramref name="least"/> keeps only the worst (of equal ones the highest id), if there are several
+    /// and at least <paramref name="minimum"/> tokens are left then.
+    /// </summary>
+    internal void DropBest(double least, int minimum)
+    {
+        var weights = Weights();
+        var (worst, above, last) = (float.PositiveInfinity, 0, 0);
+        for (var i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] >= least)
+            {
+                above++;
+                (worst, last) = _scores[i] <= worst ? (_scores[i], i) : (worst, last);
+            }
+        }
+
+        if (above < 2 || Count - (above - 1) < minimum)
+        {
+            return;
+        }
+
+        var kept = 0;
+        for (var i = 0; i < Count; i++)
+        {
+            if (_scores[i] < worst || i == last)
+            {
+                _ids[kept] = Id(i);
+                _scores[kept++] = _scores[i];
+            }
+        }
+
+        Count = kept;
+        _whole = _weighted = false;
+    }
+
+    /// <summary>
+    /// Where the tokens with the highest keys reach a part of all weights: the key of the one that reaches it, and the mass it has to bring.
+    /// Found digit by digit of the keys' bits, one sum of weights per digit: linear time, nothing is sorted, and every sum has one order.
+    /// </summary>
+    private (float Key, double Missing) MassCut(ReadOnlySpan<float> keys, ReadOnlySpan<float> weights, double p)
+    {
         double wanted = 0, above = 0;
         uint prefix = 0, prefixMask = 0;
         foreach (var (shift, digits) in stackalloc[] { (21, 1 << 11), (10, 1 << 11), (0, 1 << 10) })
         {
             var masses = _masses.AsSpan(0, digits);
             masses.Clear();
-            for (var i = 0; i < scores.Length; i++)
+            for (var i = 0; i < keys.Length; i++)
             {
-                var key = Key(scores[i]);
-                if ((key & prefixMask) == prefix)
+                var bits = Bits(keys[i]);
+                if ((bits & prefixMask) == prefix)
                 {
-                    masses[(int)(key >> shift) & (digits - 1)] += weights[i];
+                    masses[(int)(bits >> shift) & (digits - 1)] += weights[i];
                 }
             }
 
@@ -162,75 +324,50 @@ public sealed class Candidates
             prefixMask = ~0u << shift;
         }
 
-        var threshold = FromKey(prefix);
-        var weight = weights[scores.IndexOf(threshold)];
-        KeepFrom(threshold, (int)Math.Clamp(Math.Ceiling((wanted - above) / weight), 1, int.MaxValue), minimum);
-    }
-
-    /// <summary>Keeps tokens whose probability is at least p times the best one's, and at least <paramref name="minimum"/>.</summary>
-    internal void KeepRelative(float p, int minimum)
-    {
-        var weights = Weights();
-        var threshold = float.PositiveInfinity;
-        for (var i = 0; i < Count; i++)
-        {
-            if (weights[i] >= p && _scores[i] < threshold)
-            {
-                threshold = _scores[i];
-            }
-        }
-
-        KeepFrom(threshold, int.MaxValue, minimum);
+        return (FromBits(prefix), wanted - above);
     }
 
     /// <summary>
-    /// Keeps scores above <paramref name="threshold"/> and the first <paramref name="ties"/> that equal it by rising id, but at least the
-    /// <paramref name="minimum"/> best. Negative infinity is never kept.
+    /// Keeps keys above <paramref name="threshold"/> and the first <paramref name="ties"/> that equal it by rising id, but at least the
+    /// <paramref name="minimum"/> best.
     /// </summary>
-    private void KeepFrom(float threshold, int ties, int minimum)
+    private void KeepFrom(ReadOnlySpan<float> keys, float threshold, int ties, int minimum)
     {
         if (minimum > 1 || threshold == float.PositiveInfinity)
         {
-            var floor = VectorMath.KthLargest(Scores, Math.Max(minimum, 1), _buffer);
+            var floor = VectorMath.KthLargest(keys, Math.Max(minimum, 1), _buffer);
             if (floor <= threshold)
             {
-                var better = 0;
-                foreach (var score in Scores)
-                {
-                    better += score > floor ? 1 : 0;
-                }
-
-                ties = Math.Max(floor == threshold ? ties : 0, minimum - better);
+                ties = Math.Max(floor == threshold ? ties : 0, minimum - VectorMath.CountAbove(keys, floor));
                 threshold = floor;
             }
         }
 
         var kept = 0;
-        var scores = _scores.AsSpan(0, Count);
-        for (var i = VectorMath.NextAtLeast(scores, 0, threshold); i < Count; i = VectorMath.NextAtLeast(scores, i + 1, threshold))
+        for (var i = VectorMath.NextAtLeast(keys, 0, threshold); i < Count; i = VectorMath.NextAtLeast(keys, i + 1, threshold))
         {
-            var score = scores[i];
-            if (float.IsNegativeInfinity(score) || (score == threshold && ties-- <= 0))
+            if (keys[i] == threshold && ties-- <= 0)
             {
                 continue;
             }
 
-            _ids[kept] = _whole ? i : _ids[i];
-            _scores[kept] = score;
+            _ids[kept] = Id(i);
+            _scores[kept] = _scores[i];
             _weights[kept] = _weights[i];
             kept++;
         }
 
         Count = kept;
         _whole = false;
+        _total = double.NaN;
     }
 
-    /// <summary>Bits that rise with the value, for any float but NaN. Both zeros are one value and have one key.</summary>
-    private static uint Key(float value)
+    /// <summary>Bits that rise with the value, for any float but NaN. Both zeros are one value and have the same bits.</summary>
+    private static uint Bits(float value)
     {
         var bits = BitConverter.SingleToUInt32Bits(value + 0f);
         return (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
     }
 
-    private static float FromKey(uint key) => BitConverter.UInt32BitsToSingle((key & 0x80000000) != 0 ? key & 0x7FFFFFFF : ~key);
+    private static float FromBits(uint bits) => BitConverter.UInt32BitsToSingle((bits & 0x80000000) != 0 ? bits & 0x7FFFFFFF : ~bits);
 }

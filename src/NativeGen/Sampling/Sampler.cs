@@ -3,21 +3,28 @@ namespace NativeGen.Sampling;
 
 /// <summary>
 /// Chooses the next token: a chain of steps over the logits, then the best token or a draw. A pure function of logits, history, seed,
-/// sequence and position: the same input gives the same token on any machine, alone or in company. Immutable and thread safe; the caller
-/// brings the buffers.
+/// sequence, position and, for steps that adapt, <see cref="SamplingContext.State"/>: the same input gives the same token on any machine,
+/// alone or in company. Immutable and thread safe; the caller brings the buffers.
 /// </summary>
 public sealed class Sampler
 {
     private readonly SamplerStep[] _steps;
+    private readonly AdaptiveStep? _adaptive;
     private readonly bool _draw;
 
     /// <summary>Makes a sampler of steps that run in the order given.</summary>
-    /// <param name="steps">The chain. Steps that go by token id (bias, penalties, suppression) come before those that drop tokens.</param>
+    /// <param name="steps">The chain, in any order; a step that adapts (mirostat, adaptive-p) can only be the last.</param>
     /// <param name="draw">True draws from what is left, false takes the best; of equal ones the lowest id.</param>
+    /// <exception cref="ArgumentException">A step that adapts is not the last one.</exception>
     public Sampler(IEnumerable<SamplerStep> steps, bool draw)
     {
         _steps = [.. steps];
         _draw = draw;
+        _adaptive = _steps.Length > 0 ? _steps[^1] as AdaptiveStep : null;
+        if (_steps.SkipLast(1).OfType<AdaptiveStep>().Any())
+        {
+            throw new ArgumentException("A step that learns from the chosen token must be the last one of the chain.", nameof(steps));
+        }
     }
 
     /// <summary>Always the best token.</summary>
@@ -26,31 +33,52 @@ public sealed class Sampler
     /// <summary>Chooses a token.</summary>
     /// <param name="logits">One value per token of the vocabulary; not changed. Negative infinity is a token that cannot come.</param>
     /// <param name="context">What the choice depends on besides the logits.</param>
-    /// <param name="candidates">Buffers, of at least the vocabulary's size.</param>
+    /// <param name="candidates">Buffers, of at least the vocabulary's size; afterwards they hold what the token was chosen from.</param>
     /// <exception cref="NativeGenException">
     /// <see cref="NativeGenErrorCode.InvalidModel"/> if a logit is NaN or positive infinity;
     /// <see cref="NativeGenErrorCode.InvalidRequest"/> if no token is left.
     /// </exception>
-    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates)
+    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates) => Sample(logits, context, candidates, out _);
+
+    /// <summary>Chooses a token and tells what steps that adapt have learnt from it.</summary>
+    /// <param name="logits">One value per token of the vocabulary; not changed. Negative infinity is a token that cannot come.</param>
+    /// <param name="context">What the choice depends on besides the logits.</param>
+    /// <param name="candidates">Buffers, of at least the vocabulary's size; afterwards they hold what the token was chosen from.</param>
+    /// <param name="next"><see cref="SamplingContext.State"/> of this sequence's next token; what came in if no step adapts.</param>
+    /// <exception cref="NativeGenException">As the other form.</exception>
+    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates, out SamplerState next)
     {
-        VectorMath.Max(logits, out var usable);
+        Process(logits, context, candidates);
+        var index = _draw ? Draw(candidates, context) : VectorMath.NextAtLeast(candidates.Scores, 0, candidates.Best());
+        next = _adaptive is null ? context.State : _adaptive.Learn(candidates, index, context.State);
+        return candidates.Id(index);
+    }
+
+    /// <summary>Runs the chain without a choice: <paramref name="candidates"/> then hold the tokens that are left and their scores.</summary>
+    /// <param name="scores">One value per token of the vocabulary, logits or log-probabilities; not changed.</param>
+    /// <param name="context">What the steps may look at.</param>
+    /// <param name="candidates">Buffers, of at least the vocabulary's size.</param>
+    /// <exception cref="NativeGenException"><see cref="NativeGenErrorCode.InvalidModel"/> if a score is NaN or positive infinity.</exception>
+    public void Process(ReadOnlySpan<float> scores, in SamplingContext context, Candidates candidates)
+    {
+        ArgumentNullException.ThrowIfNull(candidates);
+        VectorMath.Max(scores, out var usable);
         if (!usable)
         {
             throw new NativeGenException(NativeGenErrorCode.InvalidModel,
                 $"The model's logits for position {context.Position} are not numbers (NaN or infinity): its weights are damaged, or beyond what its types can hold.");
         }
 
-        candidates.Load(logits);
+        candidates.Load(scores);
         foreach (var step in _steps)
         {
             step.Apply(candidates, context);
         }
-
-        return candidates.Id(_draw ? Draw(candidates, context) : VectorMath.NextAtLeast(candidates.Scores, 0, candidates.Best()));
     }
 
     /// <summary>
-    /// The log-probability the model itself gives a token, before any step: log softmax over all logits. Reported, never decided upon.
+    /// The log-probability the model itself gives a token, before any step: log softmax over all logits. After the steps it is
+    /// <see cref="Candidates.LogProbability"/>.
     /// </summary>
     public static float LogProbability(ReadOnlySpan<float> logits, int token) => LogProbability(logits, token, LogNormalizer(logits));
 
@@ -63,7 +91,14 @@ public sealed class Sampler
     /// <summary>The most likely tokens, best first, of equal ones the lowest id first. Reported, never decided upon; allocates its result.</summary>
     public static int[] Best(ReadOnlySpan<float> logits, int count, Candidates candidates)
     {
+        ArgumentNullException.ThrowIfNull(candidates);
         candidates.Load(logits);
+        return Best(count, candidates);
+    }
+
+    /// <summary>The most likely of the tokens that are left; drops the others.</summary>
+    internal static int[] Best(int count, Candidates candidates)
+    {
         candidates.KeepBest(count);
         var scores = candidates.Scores.ToArray();
         return [.. Enumerable.Range(0, scores.Length).OrderByDescending(i => scores[i]).Select(candidates.Id).Take(count)]; // a stable sort

@@ -1,35 +1,22 @@
-// The steps a sampler's chain is made of. Each is a small pure function over the candidates; formulas and the treatment of ties are those
-// of Hugging Face transformers where it has the step, and the order in which SamplerChain builds them is generate()'s.
+// What the steps of a sampler's chain have in common, the seam for users' own processors, and the order the product runs them in.
 namespace NativeGen.Sampling;
 
-/// <summary>What a step may look at besides the scores. Together with the logits it decides the token: there is no other state.</summary>
-/// <param name="history">All tokens so far, the prompt's and the generated ones.</param>
-/// <param name="promptLength">How many of them are the prompt's.</param>
-/// <param name="seed">The request's seed.</param>
-/// <param name="sequence">Index of the sequence within the request.</param>
-/// <param name="position">Position of the token to choose, counted from the prompt's start.</param>
-public readonly ref struct SamplingContext(ReadOnlySpan<int> history, int promptLength, long seed, int sequence, int position)
-{
-    /// <summary>All tokens so far.</summary>
-    public ReadOnlySpan<int> History { get; } = history;
-
-    /// <summary>How many of <see cref="History"/> are the prompt's.</summary>
-    public int PromptLength { get; } = promptLength;
-
-    /// <summary>The request's seed.</summary>
-    public long Seed { get; } = seed;
-
-    /// <summary>Index of the sequence within the request.</summary>
-    public int Sequence { get; } = sequence;
-
-    /// <summary>Position of the token to choose.</summary>
-    public int Position { get; } = position;
-
-    /// <summary>The tokens generated so far.</summary>
-    public ReadOnlySpan<int> Generated => History[PromptLength..];
-}
-
-/// <summary>One step of a <see cref="Sampler"/>'s chain: changes scores, or drops tokens. Immutable and thread safe.</summary>
+/// <summary>
+/// One step of a <see cref="Sampler"/>'s chain: changes scores, or drops tokens. Immutable and thread safe. Formulas and the treatment of ties
+/// are those of Hugging Face transformers where it has the step, else llama.cpp's.
+/// </summary>
+/// <remarks>
+/// The order in which requests run them is that of <c>generate()</c>, with the steps it does not have where they fit:
+/// <see cref="LogitBiasStep"/>, <see cref="SequenceBiasStep"/>, <see cref="DiversityPenaltyStep"/>, <see cref="EncoderRepetitionPenaltyStep"/>,
+/// <see cref="RepetitionPenaltyStep"/>, <see cref="OccurrencePenaltyStep"/>, <see cref="DryStep"/>, <see cref="NoRepeatNgramStep"/>,
+/// <see cref="EncoderNoRepeatNgramStep"/>, <see cref="SequenceBiasStep.Ban"/> (bad words), <see cref="MinLengthStep"/>,
+/// <see cref="SuppressTokensStep"/> (minimum of new tokens), <see cref="ForcedTokensStep"/>, <see cref="LengthDecayStep"/>,
+/// <see cref="SuppressTokensStep"/>, <see cref="LogitsProcessorStep"/>, and when tokens are drawn <see cref="TemperatureStep"/> or
+/// <see cref="DynamicTemperatureStep"/>, <see cref="TopNSigmaStep"/>, <see cref="TopHStep"/>, <see cref="TopKStep"/>, <see cref="TopPStep"/>,
+/// <see cref="MinPStep"/>, <see cref="TypicalPStep"/>, <see cref="EpsilonCutoffStep"/>, <see cref="EtaCutoffStep"/>, <see cref="XtcStep"/>,
+/// then <see cref="RenormalizeStep"/> and <see cref="AdaptivePStep"/>; <see cref="MirostatStep"/> takes the place of all that drop tokens.
+/// A <see cref="Sampler"/> of one's own may have them in any order.
+/// </remarks>
 public abstract class SamplerStep
 {
     private protected SamplerStep()
@@ -39,133 +26,50 @@ public abstract class SamplerStep
     internal abstract void Apply(Candidates candidates, in SamplingContext context);
 }
 
-/// <summary>Adds to the logits of single tokens; negative infinity rules a token out. Ids the model does not have are ignored.</summary>
-public sealed class LogitBiasStep(IEnumerable<KeyValuePair<int, float>> biases) : SamplerStep
+/// <summary>A step that learns from the chosen token: the last one of its chain.</summary>
+public abstract class AdaptiveStep : SamplerStep
 {
-    private readonly KeyValuePair<int, float>[] _biases = [.. biases];
+    private protected AdaptiveStep()
+    {
+    }
 
+    /// <summary>What it knows before its first token.</summary>
+    private protected abstract SamplerState Start { get; }
+
+    /// <summary>What it knows now.</summary>
+    internal SamplerState Current(in SamplerState state) => state.Choices == 0 ? Start : state;
+
+    /// <summary>What it knows after a token was chosen.</summary>
+    /// <param name="candidates">As <see cref="SamplerStep.Apply"/> left them.</param>
+    /// <param name="index">The chosen one's index.</param>
+    /// <param name="state">What it knew when it was applied.</param>
+    internal abstract SamplerState Learn(Candidates candidates, int index, in SamplerState state);
+}
+
+/// <summary>A step of the user's own making: changes the scores of tokens before temperature and all that drops tokens.</summary>
+/// <remarks>
+/// Called on the model's loop for every token, also for those of other requests that share its steps: it must be quick. The same input must give the same
+/// scores, or a seed no longer stands for a text; what it needs to know of a sequence is in the context. An exception ends the request with it.
+/// </remarks>
+public interface ILogitsProcessor
+{
+    /// <summary>Changes the scores in place.</summary>
+    /// <param name="scores">One per token of the vocabulary, by id. Negative infinity rules a token out; NaN is refused.</param>
+    /// <param name="context">The tokens so far, and where the choice stands.</param>
+    void Process(Span<float> scores, in SamplingContext context);
+}
+
+/// <summary>Runs a user's own processor. After a step that has dropped tokens it sees those with negative infinity.</summary>
+public sealed class LogitsProcessorStep(ILogitsProcessor processor) : SamplerStep
+{
     internal override void Apply(Candidates candidates, in SamplingContext context)
     {
         var scores = candidates.ScoresById();
-        foreach (var (id, bias) in _biases)
+        processor.Process(scores, context);
+        if (VectorMath.HasNaN(scores))
         {
-            if ((uint)id < (uint)scores.Length)
-            {
-                scores[id] += bias;
-            }
+            throw new NativeGenException(NativeGenErrorCode.InvalidRequest,
+                $"The logits processor {processor.GetType().Name} has made a score NaN at position {context.Position}.");
         }
     }
-}
-
-/// <summary>
-/// Divides positive and multiplies negative logits of every token of prompt and answer by a penalty, once each (Keskar et al., "CTRL",
-/// 2019). 1 does nothing, more than 1 discourages repetition.
-/// </summary>
-public sealed class RepetitionPenaltyStep(float penalty) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) => Apply(candidates, context.History);
-
-    internal void Apply(Candidates candidates, ReadOnlySpan<int> tokens)
-    {
-        var scores = candidates.ScoresById();
-        var seen = candidates.Counts;
-        foreach (var id in tokens)
-        {
-            if ((uint)id < (uint)scores.Length && seen[id] == 0)
-            {
-                seen[id] = 1;
-                scores[id] = scores[id] < 0 ? scores[id] * penalty : scores[id] / penalty;
-            }
-        }
-
-        foreach (var id in tokens)
-        {
-            if ((uint)id < (uint)scores.Length)
-            {
-                seen[id] = 0;
-            }
-        }
-    }
-}
-
-/// <summary>
-/// Lowers the logits of tokens the answer already has: by <c>frequency</c> for each time, by <c>presence</c> once. As in OpenAI's API the
-/// prompt does not count.
-/// </summary>
-public sealed class OccurrencePenaltyStep(float frequency, float presence) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) => Apply(candidates, context.Generated);
-
-    internal void Apply(Candidates candidates, ReadOnlySpan<int> tokens)
-    {
-        var scores = candidates.ScoresById();
-        var counts = candidates.Counts;
-        foreach (var id in tokens)
-        {
-            if ((uint)id < (uint)scores.Length)
-            {
-                counts[id]++;
-            }
-        }
-
-        foreach (var id in tokens)
-        {
-            if ((uint)id < (uint)scores.Length && counts[id] > 0)
-            {
-                scores[id] -= (counts[id] * frequency) + presence;
-                counts[id] = 0;
-            }
-        }
-    }
-}
-
-/// <summary>Rules tokens out, always or as long as the answer has fewer than <c>minNewTokens</c> tokens.</summary>
-public sealed class SuppressTokensStep(IEnumerable<int> tokens, int minNewTokens = int.MaxValue) : SamplerStep
-{
-    private readonly int[] _tokens = [.. tokens];
-
-    internal override void Apply(Candidates candidates, in SamplingContext context)
-    {
-        if (context.Generated.Length >= minNewTokens)
-        {
-            return;
-        }
-
-        var scores = candidates.ScoresById();
-        foreach (var id in _tokens)
-        {
-            if ((uint)id < (uint)scores.Length)
-            {
-                scores[id] = float.NegativeInfinity;
-            }
-        }
-    }
-}
-
-/// <summary>Divides the scores by a temperature above 0: below 1 the likely become likelier, above 1 all become more alike.</summary>
-public sealed class TemperatureStep(float temperature) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) =>
-        VectorMath.Divide(candidates.MutableScores(), temperature);
-}
-
-/// <summary>Keeps the k best tokens, and all that tie with the k-th.</summary>
-public sealed class TopKStep(int k, int minTokensToKeep = 1) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) => candidates.KeepBest(Math.Max(k, minTokensToKeep));
-}
-
-/// <summary>
-/// Nucleus sampling (Holtzman et al., 2019): keeps the best tokens until their probabilities sum to p, the one that reaches it included. Of
-/// tokens with equal scores at the border the lower ids stay.
-/// </summary>
-public sealed class TopPStep(float p, int minTokensToKeep = 1) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) => candidates.KeepMass(p, minTokensToKeep);
-}
-
-/// <summary>Keeps tokens whose probability is at least p times that of the best one.</summary>
-public sealed class MinPStep(float p, int minTokensToKeep = 1) : SamplerStep
-{
-    internal override void Apply(Candidates candidates, in SamplingContext context) => candidates.KeepRelative(p, minTokensToKeep);
 }

@@ -82,8 +82,172 @@ internal static class VectorMath
             high += b;
         }
 
-        var sum = low + high;
-        return max + Math.Log((sum[0] + sum[1]) + (sum[2] + sum[3]));
+        return max + ScalarMath.Log(Tree(low + high));
+    }
+
+    /// <summary>The sum of the values, in double over eight lanes and one tree.</summary>
+    public static double Sum(ReadOnlySpan<float> values)
+    {
+        var low = Vector256<double>.Zero;
+        var high = Vector256<double>.Zero;
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var (a, b) = Vector256.Widen(Vector256.Create(values[i..]));
+            low += a;
+            high += b;
+        }
+
+        return Tree(low + high) + Tail(values[i..]);
+
+        static double Tail(ReadOnlySpan<float> rest)
+        {
+            var sum = 0.0;
+            foreach (var value in rest)
+            {
+                sum += value;
+            }
+
+            return sum;
+        }
+    }
+
+    /// <summary>The sum of weight x (score - best); what has no weight counts as nothing, be its score negative infinity.</summary>
+    public static double WeightedSum(ReadOnlySpan<float> scores, float best, ReadOnlySpan<float> weights)
+    {
+        var top = Vector256.Create((double)best);
+        var low = Vector256<double>.Zero;
+        var high = Vector256<double>.Zero;
+        var i = 0;
+        for (; i <= scores.Length - Lanes; i += Lanes)
+        {
+            var (a, b) = Vector256.Widen(Vector256.Create(scores[i..]));
+            var (wa, wb) = Vector256.Widen(Vector256.Create(weights[i..]));
+            low += Vector256.ConditionalSelect(Vector256.Equals(wa, Vector256<double>.Zero), Vector256<double>.Zero, wa * (a - top));
+            high += Vector256.ConditionalSelect(Vector256.Equals(wb, Vector256<double>.Zero), Vector256<double>.Zero, wb * (b - top));
+        }
+
+        var sum = Tree(low + high);
+        for (; i < scores.Length; i++)
+        {
+            sum += weights[i] == 0 ? 0 : weights[i] * ((double)scores[i] - best);
+        }
+
+        return sum;
+    }
+
+    /// <summary>Mean and standard deviation of the values above negative infinity, both in double; 0 of none.</summary>
+    public static (double Mean, double Deviation) Moments(ReadOnlySpan<float> values)
+    {
+        var (count, sum) = Finite(values, 0, power: 1);
+        var mean = count > 0 ? sum / count : 0;
+        var squares = Finite(values, mean, power: 2).Sum;
+        return (mean, count > 0 ? Math.Sqrt(squares / count) : 0);
+
+        static (int Count, double Sum) Finite(ReadOnlySpan<float> values, double center, int power)
+        {
+            var middle = Vector256.Create(center);
+            var low = Vector256<double>.Zero;
+            var high = Vector256<double>.Zero;
+            var none = Vector256.Create(double.NegativeInfinity);
+            var (i, count) = (0, 0);
+            for (; i <= values.Length - Lanes; i += Lanes)
+            {
+                var v = Vector256.Create(values[i..]);
+                count += BitOperations.PopCount(Vector256.GreaterThan(v, Vector256.Create(float.NegativeInfinity)).ExtractMostSignificantBits());
+                var (a, b) = Vector256.Widen(v);
+                var (da, db) = (a - middle, b - middle);
+                low += Vector256.ConditionalSelect(Vector256.Equals(a, none), Vector256<double>.Zero, power == 1 ? da : da * da);
+                high += Vector256.ConditionalSelect(Vector256.Equals(b, none), Vector256<double>.Zero, power == 1 ? db : db * db);
+            }
+
+            var sum = Tree(low + high);
+            for (; i < values.Length; i++)
+            {
+                if (values[i] > float.NegativeInfinity)
+                {
+                    count++;
+                    var d = values[i] - center;
+                    sum += power == 1 ? d : d * d;
+                }
+            }
+
+            return (count, sum);
+        }
+    }
+
+    /// <summary>keys[i] = -|score - best - middle|, the distance from the middle counted downwards, rounded once.</summary>
+    public static void NegativeDistances(ReadOnlySpan<float> scores, double best, double middle, Span<float> keys)
+    {
+        var (top, center) = (Vector256.Create(best), Vector256.Create(middle));
+        var i = 0;
+        for (; i <= scores.Length - Lanes; i += Lanes)
+        {
+            var (a, b) = Vector256.Widen(Vector256.Create(scores[i..]));
+            (-Vector256.Narrow(Vector256.Abs(a - top - center), Vector256.Abs(b - top - center))).CopyTo(keys[i..]);
+        }
+
+        for (; i < scores.Length; i++)
+        {
+            keys[i] = -(float)Math.Abs(scores[i] - best - middle);
+        }
+    }
+
+    /// <summary>How many values are above a threshold.</summary>
+    public static int CountAbove(ReadOnlySpan<float> values, float threshold)
+    {
+        var bar = Vector256.Create(threshold);
+        var (i, count) = (0, 0);
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            count += BitOperations.PopCount(Vector256.GreaterThan(Vector256.Create(values[i..]), bar).ExtractMostSignificantBits());
+        }
+
+        for (; i < values.Length; i++)
+        {
+            count += values[i] > threshold ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    private static double Tree(Vector256<double> lanes) => (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+
+    /// <summary>Makes what is below a threshold negative infinity.</summary>
+    public static void DropBelow(Span<float> values, float threshold)
+    {
+        var bar = Vector256.Create(threshold);
+        var none = Vector256.Create(float.NegativeInfinity);
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var v = Vector256.Create<float>(values[i..]);
+            Vector256.ConditionalSelect(Vector256.LessThan(v, bar), none, v).CopyTo(values[i..]);
+        }
+
+        for (; i < values.Length; i++)
+        {
+            values[i] = values[i] < threshold ? float.NegativeInfinity : values[i];
+        }
+    }
+
+    public static bool HasNaN(ReadOnlySpan<float> values)
+    {
+        var same = Vector256<float>.AllBitsSet;
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            var v = Vector256.Create(values[i..]);
+            same &= Vector256.Equals(v, v);
+        }
+
+        var found = !Vector256.EqualsAll(same.AsInt32(), Vector256<int>.AllBitsSet);
+        for (; i < values.Length; i++)
+        {
+            found |= float.IsNaN(values[i]);
+        }
+
+        return found;
     }
 
     /// <summary>The largest value. <paramref name="usable"/> is false if any is NaN or positive infinity.</summary>

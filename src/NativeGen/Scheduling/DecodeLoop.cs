@@ -421,13 +421,14 @@ internal sealed class DecodeLoop : IAsyncDisposable
     private void Choose(LoopSequence sequence, ReadOnlySpan<float> logits)
     {
         var request = sequence.Request;
-        var token = request.Sampler.Sample(logits,
-            new SamplingContext(sequence.Tokens, sequence.PromptLength, request.Seed, sequence.Index, sequence.Length), _candidates);
+        SamplingContext context = new(sequence.Tokens, sequence.PromptLength, request.Seed, sequence.Index, sequence.Length) { State = sequence.SamplerState };
+        var token = request.Sampler.Sample(logits, context, _candidates, out var state);
+        sequence.SamplerState = state;
         sequence.Append(token);
-        var stopped = request.Sink.Accept(sequence, logits, _candidates);
+        var ended = request.Sink.Accept(sequence, logits, _candidates);
         FinishReason? reason =
             (uint)token < (uint)request.EndTokens.Length && request.EndTokens.Span[token] ? FinishReason.Stop
-            : stopped ? FinishReason.StopSequence
+            : ended is not null ? ended
             : sequence.Generated >= request.MaxNewTokens ? FinishReason.Length
             : sequence.Length >= LongestSequence ? FinishReason.ContextFull
             : null;

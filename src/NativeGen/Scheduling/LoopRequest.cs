@@ -14,9 +14,9 @@ internal abstract class TokenSink
 
     /// <summary>A sequence got one more token, already at the end of its tokens.</summary>
     /// <param name="logits">What it was chosen from, as the model gave them.</param>
-    /// <param name="buffers">Free for use during the call.</param>
-    /// <returns>True ends the sequence: its text reached a stop sequence.</returns>
-    public abstract bool Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates buffers);
+    /// <param name="chosenFrom">What the sampler's steps had left of them when it was chosen. Free for use during the call.</param>
+    /// <returns>Why its text ends the sequence (a stop sequence, a loop), or null.</returns>
+    public abstract FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom);
 
     /// <summary>A sequence has ended.</summary>
     public abstract void Finish(LoopSequence sequence, FinishReason reason);
@@ -114,6 +114,9 @@ internal sealed class LoopSequence
     public int Computed { get; set; }
 
     public bool Finished { get; set; }
+
+    /// <summary>What the sampler's adaptive step has learnt from this sequence; a fork has a copy.</summary>
+    public SamplerState SamplerState { get; set; }
 
     public int PromptLength => Request.Prompt.Length;
 

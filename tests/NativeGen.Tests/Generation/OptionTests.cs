@@ -1,5 +1,6 @@
 // Options by themselves: ranges, what this build does not do, what has no effect, and how settings lie under a request.
 using Microsoft.Extensions.AI;
+using NativeGen.Sampling;
 
 namespace NativeGen.Tests.Generation;
 
@@ -30,16 +31,40 @@ public sealed class OptionTests
         { "NumBeams", new() { NumBeams = 4 } },
         { "NumBeamGroups", new() { NumBeamGroups = 2 } },
         { "DiversityPenalty", new() { DiversityPenalty = 1 } },
-        { "TypicalP", new() { TypicalP = 0.9f } },
-        { "TopNSigma", new() { TopNSigma = 1 } },
-        { "EpsilonCutoff", new() { EpsilonCutoff = 0.01f } },
-        { "EtaCutoff", new() { EtaCutoff = 0.01f } },
-        { "XtcProbability", new() { XtcProbability = 0.5f } },
-        { "DryMultiplier", new() { DryMultiplier = 0.8f } },
-        { "Mirostat", new() { Mirostat = 2 } },
-        { "DynamicTemperatureRange", new() { DynamicTemperatureRange = 0.5f } },
-        { "NoRepeatNgramSize", new() { NoRepeatNgramSize = 2 } },
-        { "BadWords", new() { BadWords = ["x"] } },
+        { "MinLength", new() { MinLength = -1 } },
+        { "TypicalP", new() { TypicalP = 1.1f } },
+        { "TopNSigma", new() { TopNSigma = -1 } },
+        { "TopH", new() { TopH = 1.5f } },
+        { "EpsilonCutoff", new() { EpsilonCutoff = float.NaN } },
+        { "EtaCutoff", new() { EtaCutoff = 2 } },
+        { "XtcProbability", new() { XtcProbability = 1.5f } },
+        { "XtcThreshold", new() { XtcThreshold = -0.1f } },
+        { "DryMultiplier", new() { DryMultiplier = -1 } },
+        { "DryBase", new() { DryBase = 0.5f } },
+        { "DryAllowedLength", new() { DryAllowedLength = 0 } },
+        { "DryPenaltyLastN", new() { DryPenaltyLastN = 0 } },
+        { "DrySequenceBreakers", new() { DrySequenceBreakers = [""] } },
+        { "Mirostat", new() { Mirostat = 3 } },
+        { "Mirostat", new() { Mirostat = 2, NumBeams = 2 } },
+        { "MirostatTau", new() { MirostatTau = -1 } },
+        { "MirostatEta", new() { MirostatEta = 2 } },
+        { "AdaptivePTarget", new() { AdaptivePTarget = 1.5f } },
+        { "AdaptivePDecay", new() { AdaptivePDecay = 1 } },
+        { "DynamicTemperatureRange", new() { DynamicTemperatureRange = -0.5f } },
+        { "DynamicTemperatureExponent", new() { DynamicTemperatureExponent = 0 } },
+        { "ExponentialDecayLengthPenalty", new() { ExponentialDecayLengthPenalty = new(-1, 1.1f) } },
+        { "ExponentialDecayLengthPenalty", new() { ExponentialDecayLengthPenalty = new(0, 0) } },
+        { "EncoderRepetitionPenalty", new() { EncoderRepetitionPenalty = 0 } },
+        { "NoRepeatNgramSize", new() { NoRepeatNgramSize = -2 } },
+        { "EncoderNoRepeatNgramSize", new() { EncoderNoRepeatNgramSize = -2 } },
+        { "BadWords", new() { BadWords = ["x", ""] } },
+        { "SequenceBias", new() { SequenceBias = new Dictionary<string, float> { ["x"] = float.NaN } } },
+        { "SequenceBias", new() { SequenceBias = new Dictionary<string, float> { [""] = 1 } } },
+        { "ForcedBosTokenId", new() { ForcedBosTokenId = -1 } },
+        { "LogitsProcessors", new() { LogitsProcessors = [null!] } },
+        { "LogprobsMode", new() { LogprobsMode = (LogprobsMode)9 } },
+        { "MaxRepeats", new() { MaxRepeats = 1 } },
+        { "MaxRepeats", new() { MaxRepeats = -1 } },
         { "ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json } },
         { "Choices", new() { Choices = ["a"] } },
         { "Regex", new() { Regex = "a" } },
@@ -66,18 +91,20 @@ public sealed class OptionTests
         [
             "MaxNewTokens", "MinNewTokens", "MaxLength", "DoSample", "Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty", "FrequencyPenalty",
             "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
+            "BeginSuppressTokens", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "TrimToSentence",
         ];
         string[] withoutEffect =
         [
             "EarlyStopping", "LengthPenalty", "XtcThreshold", "DryBase", "DryAllowedLength", "DrySequenceBreakers", "MirostatTau", "MirostatEta",
-            "DynamicTemperatureExponent",
+            "DynamicTemperatureExponent", "DryPenaltyLastN", "AdaptivePDecay", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "LogprobsMode",
         ];
         var all = typeof(GenerationOptions).GetProperties().Select(property => property.Name);
         Assert.Empty(all.Except(carriedOut).Except(withoutEffect).Except(Refused.Select(row => row.Data.Item1)));
         GenerationOptions idle = new()
         {
             EarlyStopping = true, LengthPenalty = 2, XtcThreshold = 0.1f, DryBase = 2, DryAllowedLength = 3, DrySequenceBreakers = ["x"], MirostatTau = 5,
-            MirostatEta = 0.1f, DynamicTemperatureExponent = 1,
+            MirostatEta = 0.1f, DynamicTemperatureExponent = 1, DryPenaltyLastN = 5, AdaptivePDecay = 0.5f, ForcedEosTokenIds = [1], RenormalizeLogits = true,
+            DistinctSequences = true, LogprobsMode = LogprobsMode.Processed,
         };
         OptionCheck.Validate(idle);
         var warnings = OptionCheck.Warnings(idle, idle);
@@ -89,7 +116,8 @@ public sealed class OptionTests
     {
         NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 0, TypicalP = 1, TopNSigma = 0, EpsilonCutoff = 0, EtaCutoff = 0, XtcProbability = 0,
         DryMultiplier = 0, Mirostat = 0, DynamicTemperatureRange = 0, NoRepeatNgramSize = 0, BadWords = [], ResponseFormat = ChatResponseFormat.Text,
-        PromptLookupNumTokens = 0, ContextOverflow = ContextOverflow.Error, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1,
+        PromptLookupNumTokens = 0, ContextOverflow = ContextOverflow.Error, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1, TopH = 0, AdaptivePTarget = -1,
+        EncoderNoRepeatNgramSize = 0, MaxRepeats = 0, EncoderRepetitionPenalty = 1, MinLength = 0,
     });
 
     [Fact]
@@ -121,7 +149,11 @@ public sealed class OptionTests
             PresencePenalty = 1, NoRepeatNgramSize = 1, LogitBias = new Dictionary<int, float> { [1] = 1 }, BadWords = ["1"], SuppressTokens = [1], Seed = 1,
             NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, StopSequences = ["1"],
             SkipSpecialTokens = true, Logprobs = true, TopLogprobs = 1, ResponseFormat = ChatResponseFormat.Text, Choices = ["1"], Regex = "1", Grammar = "1",
-            PromptLookupNumTokens = 1, DraftModel = "1", ContextOverflow = ContextOverflow.TruncateOldestTurns,
+            PromptLookupNumTokens = 1, DraftModel = "1", ContextOverflow = ContextOverflow.TruncateOldestTurns, MinLength = 1,
+            ExponentialDecayLengthPenalty = new(1, 1), TopH = 1, DryPenaltyLastN = 1, AdaptivePTarget = 1, AdaptivePDecay = 1, EncoderRepetitionPenalty = 1,
+            EncoderNoRepeatNgramSize = 1, SequenceBias = new Dictionary<string, float> { ["1"] = 1 }, BeginSuppressTokens = [1], ForcedBosTokenId = 1,
+            ForcedEosTokenIds = [1], LogitsProcessors = [new Nothing()], RenormalizeLogits = true, DistinctSequences = true, MaxRepeats = 2,
+            TrimToSentence = true, LogprobsMode = LogprobsMode.Processed,
         };
         var filled = new GenerationOptions { MaxLength = 7 }.Over(settings);
         Assert.Equal(7, filled.MaxLength);
@@ -146,5 +178,19 @@ public sealed class OptionTests
         Assert.Throws<ArgumentException>(() => GenerationPrompt.FromTokens(ReadOnlyMemory<int>.Empty));
         Assert.Throws<ArgumentException>(() => GenerationPrompt.FromMessages([]));
         GenerationRequest.Validate(new(new[] { 1, 2 }, new() { Temperature = 0 }));
+    }
+
+    [Fact]
+    public void MirostatNamesTheCutsItReplaces()
+    {
+        GenerationOptions options = new() { Mirostat = 2, TopK = 5, TopP = 0.5f, TypicalP = 0.5f, Temperature = 0.7f };
+        Assert.Equal(["TopK", "TopP", "TypicalP"], OptionCheck.Warnings(options, options).Select(warning => warning.Split(' ')[0]));
+    }
+
+    private sealed class Nothing : ILogitsProcessor
+    {
+        public void Process(Span<float> scores, in SamplingContext context)
+        {
+        }
     }
 }

@@ -41,18 +41,20 @@ public sealed class SettingsTests
         Assert.True(new SettingsValidator("NativeGen").Validate(null, options).Succeeded);
     }
 
-    /// <summary>A new option of GenerationOptions is a setting, too, but for the one that is no plain value.</summary>
+    /// <summary>A new option of GenerationOptions is a setting, too, but for those that are no plain values.</summary>
     [Fact]
     public void EveryGenerationOptionIsASetting()
     {
-        foreach (var property in typeof(GenerationOptions).GetProperties().Where(property => property.Name != "ResponseFormat"))
+        foreach (var property in typeof(GenerationOptions).GetProperties().Where(property => property.Name is not ("ResponseFormat" or "LogitsProcessors")))
         {
             NativeGenOptions options = new();
             var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
             var (suffix, value) = type == typeof(bool) ? ("", "true") : type == typeof(ContextOverflow) ? ("", "Error")
                 : type == typeof(IReadOnlyList<string>) || type == typeof(IReadOnlyList<int>) ? (":0", "1")
-                : type == typeof(IReadOnlyDictionary<int, float>) ? (":1", "1") : ("", "1");
-            SettingsReader.Read(Config(($"Models:m:Defaults:{property.Name}{suffix}", value)), options);
+                : type == typeof(IReadOnlyDictionary<int, float>) || type == typeof(IReadOnlyDictionary<string, float>) ? (":1", "1")
+                : type == typeof(LengthDecay) ? (":Start", "1") : ("", "1");
+            var second = type == typeof(LengthDecay) ? ":Factor" : suffix;
+            SettingsReader.Read(Config([.. new[] { suffix, second }.Distinct().Select(end => ($"Models:m:Defaults:{property.Name}{end}", value))]), options);
             Assert.NotNull(property.GetValue(options.Models["m"].Defaults));
         }
     }
@@ -77,6 +79,9 @@ public sealed class SettingsTests
     [InlineData("NativeGen:Models:m:Defaults:Temperature", "-1", "at least 0")]
     [InlineData("NativeGen:Models:m:Defaults:NumBeams", "4", "beam search")]
     [InlineData("NativeGen:Models:m:Defaults:LogitBias:x", "1", "not a token id")]
+    [InlineData("NativeGen:Models:m:Defaults:SequenceBias:x", "much", "a number")]
+    [InlineData("NativeGen:Models:m:Defaults:ExponentialDecayLengthPenalty:Start", "1", "both Start and Factor")]
+    [InlineData("NativeGen:Models:m:Defaults:LogprobsMode", "Cooked", "Raw, Processed")]
     [InlineData("NativeGen:DefaultModel", "chatt", "stories")]
     [InlineData("NativeGen:MemoryBudget", "4GB", "'auto'")]
     [InlineData("NativeGen:CacheDirectory", "/tmp", "does not download")]
@@ -88,7 +93,7 @@ public sealed class SettingsTests
         builder.Services.AddNativeGen(builder.Configuration.GetSection("NativeGen"));
         using var host = builder.Build();
         var error = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync(TestContext.Current.CancellationToken));
-        var named = key.StartsWith("NativeGen:Modells", StringComparison.Ordinal) ? "NativeGen:Modells" : key;
+        var named = key.StartsWith("NativeGen:Modells", StringComparison.Ordinal) ? "NativeGen:Modells" : key.Replace(":Start", "", StringComparison.Ordinal);
         Assert.Contains(named, error.Message, StringComparison.Ordinal);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
     }

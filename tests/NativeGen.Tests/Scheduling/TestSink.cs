@@ -28,11 +28,11 @@ internal sealed class TestSink : TokenSink
 
     public override bool HasRoom => _taken < Room;
 
-    public override bool Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates buffers)
+    public override FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom)
     {
         _taken++;
         OnToken?.Invoke(sequence);
-        return false;
+        return null;
     }
 
     public override void Finish(LoopSequence sequence, FinishReason reason) => Reasons.Add(sequence.Index, reason);
