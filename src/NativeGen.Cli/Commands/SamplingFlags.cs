@@ -34,8 +34,8 @@ internal sealed class SamplingFlags
         Number<float>("--frequency-penalty", "X", "Less of a token each time the answer has it [default: 0]", float.IsFinite, "finite", (o, v) => o with { FrequencyPenalty = v });
         Number<float>("--presence-penalty", "X", "Less of a token once the answer has it [default: 0]", float.IsFinite, "finite", (o, v) => o with { PresencePenalty = v });
         Number<float>("--encoder-repetition-penalty", "X", "Above 1: more of what the prompt says [default: 1]", p => p >= 1e-3f, "above 0", (o, v) => o with { EncoderRepetitionPenalty = v });
-        Number<int>("--no-repeat-ngram-size", "N", "No N tokens twice in a row; 0 = off", n => n >= 0, "at least 0", (o, v) => o with { NoRepeatNgramSize = v });
-        Number<int>("--encoder-no-repeat-ngram-size", "N", "No N tokens of the prompt in the answer; 0 = off", n => n >= 0, "at least 0", (o, v) => o with { EncoderNoRepeatNgramSize = v });
+        Number<int>("--no-repeat-ngram-size", "N", "No passage of N tokens twice; 0 = off", n => n >= 0, "at least 0", (o, v) => o with { NoRepeatNgramSize = v });
+        Number<int>("--encoder-no-repeat-ngram-size", "N", "No passage of N tokens of the prompt in the answer; 0 = off", n => n >= 0, "at least 0", (o, v) => o with { EncoderNoRepeatNgramSize = v });
         Number<float>("--dry-multiplier", "X", "Penalty on going on with a repeated passage; 0 = off", x => x >= 0, "at least 0", (o, v) => o with { DryMultiplier = v });
         Number<float>("--dry-base", "X", "Its growth with each token of the passage [default: 1.75]", x => x >= 1, "at least 1", (o, v) => o with { DryBase = v });
         Number<int>("--dry-allowed-length", "N", "The shortest passage that counts [default: 2]", n => n >= 1, "at least 1", (o, v) => o with { DryAllowedLength = v });
@@ -49,7 +49,7 @@ internal sealed class SamplingFlags
         Ids("--suppress-tokens", "Token ids that must not come", (o, v) => o with { SuppressTokens = v });
         Ids("--begin-suppress-tokens", "Token ids that must not come first", (o, v) => o with { BeginSuppressTokens = v });
         Number<int>("--forced-bos-token-id", "ID", "The token after a prompt of one token", n => n >= 0, "at least 0", (o, v) => o with { ForcedBosTokenId = v });
-        Ids("--forced-eos-token-id", "Token ids of which the last token allowed must be one", (o, v) => o with { ForcedEosTokenIds = v });
+        Ids("--forced-eos-token-ids", "Token ids of which the last token allowed must be one", (o, v) => o with { ForcedEosTokenIds = v });
         Number<int>("--min-new-tokens", "N", "Fewest tokens to write [default: 0]", n => n >= 0, "at least 0", (o, v) => o with { MinNewTokens = v });
         Number<int>("--min-length", "N", "Fewest tokens of prompt and text together [default: 0]", n => n >= 0, "at least 0", (o, v) => o with { MinLength = v });
         Number<int>("--max-length", "N", "Most tokens of prompt and text together", n => n >= 1, "at least 1", (o, v) => o with { MaxLength = v });

@@ -7,12 +7,16 @@ namespace NativeGen.Sampling;
 /// </summary>
 public sealed class Candidates
 {
+    private const int Head = 1024; // mostly the best so many hold all the mass that is asked for
+
     private readonly int[] _ids;
     private readonly float[] _scores;
     private readonly float[] _weights;
     private readonly float[] _buffer;
     private readonly int[] _counts;
     private readonly double[] _masses = new double[1 << 11];
+    private readonly float[] _headKeys = new float[4 * Head];
+    private readonly float[] _headWeights = new float[4 * Head];
     private float[] _keys = [];
     private int[] _scratch = [];
     private bool _whole;    // nothing dropped yet: index = token id
@@ -212,7 +216,7 @@ public sealed class Candidates
     /// </summary>
     internal void KeepMass(double p, int minimum)
     {
-        var (threshold, missing) = MassCut(Scores, Weights(), p);
+        var (threshold, missing) = MassCut(Scores, p);
         var weight = _weights[Scores.IndexOf(threshold)];
         KeepFrom(Scores, threshold, (int)Math.Clamp(Math.Ceiling(missing / weight), 1, int.MaxValue), minimum);
     }
@@ -223,7 +227,7 @@ public sealed class Candidates
     /// </summary>
     internal void KeepMassByKeys(double p, int minimum)
     {
-        KeepFrom(Keys(), MassCut(Keys(), Weights(), p).Key, int.MaxValue, minimum);
+        KeepFrom(Keys(), MassCut(Keys(), p).Key, int.MaxValue, minimum);
         _weighted = false; // the best score may be gone
     }
 
@@ -231,16 +235,7 @@ public sealed class Candidates
     internal void KeepWeight(double least, int minimum)
     {
         var weights = Weights();
-        var threshold = float.PositiveInfinity;
-        for (var i = 0; i < weights.Length; i++)
-        {
-            if (weights[i] >= least && _scores[i] < threshold)
-            {
-                threshold = _scores[i];
-            }
-        }
-
-        KeepFrom(Scores, threshold, int.MaxValue, minimum);
+        KeepFrom(Scores, VectorMath.LeastWhere(Scores, weights, least), int.MaxValue, minimum);
     }
 
     /// <summary>
@@ -279,13 +274,37 @@ public sealed class Candidates
         _whole = _weighted = false;
     }
 
-    /// <summary>
-    /// Where the tokens with the highest keys reach a part of all weights: the key of the one that reaches it, and the mass it has to bring.
-    /// Found digit by digit of the keys' bits, one sum of weights per digit: linear time, nothing is sorted, and every sum has one order.
-    /// </summary>
-    private (float Key, double Missing) MassCut(ReadOnlySpan<float> keys, ReadOnlySpan<float> weights, double p)
+    /// <summary>Where the tokens with the highest keys reach a part of all weights: the key of the one that reaches it, and the mass it has to bring.</summary>
+    private (float Key, double Missing) MassCut(ReadOnlySpan<float> keys, double p)
     {
-        double wanted = 0, above = 0;
+        var wanted = p * Total();
+        var weights = Weights();
+        if (keys.Length > _headKeys.Length)
+        {
+            var (count, bar) = (0, VectorMath.KthLargest(keys, Head, _buffer));
+            for (var i = VectorMath.NextAtLeast(keys, 0, bar); i < keys.Length && count < _headKeys.Length; i = VectorMath.NextAtLeast(keys, i + 1, bar))
+            {
+                (_headKeys[count], _headWeights[count]) = (keys[i], weights[i]);
+                count++;
+            }
+
+            // All that lies above the cut is among these, in the same order: the answer is the same, bit for bit.
+            if (count < _headKeys.Length && VectorMath.Sum(_headWeights.AsSpan(0, count)) > wanted * (1 + 1e-9))
+            {
+                return MassCut(_headKeys.AsSpan(0, count), _headWeights, wanted);
+            }
+        }
+
+        return MassCut(keys, weights, wanted);
+    }
+
+    /// <summary>
+    /// The same for a mass. The cut is found digit by digit of the keys' bits, one sum of weights per digit: linear time, nothing is sorted, and
+    /// every sum has one order.
+    /// </summary>
+    private (float Key, double Missing) MassCut(ReadOnlySpan<float> keys, ReadOnlySpan<float> weights, double wanted)
+    {
+        var above = 0.0;
         uint prefix = 0, prefixMask = 0;
         foreach (var (shift, digits) in stackalloc[] { (21, 1 << 11), (10, 1 << 11), (0, 1 << 10) })
         {
@@ -298,16 +317,6 @@ public sealed class Candidates
                 {
                     masses[(int)(bits >> shift) & (digits - 1)] += weights[i];
                 }
-            }
-
-            if (prefixMask == 0)
-            {
-                for (var digit = digits - 1; digit >= 0; digit--)
-                {
-                    wanted += masses[digit];
-                }
-
-                wanted *= p;
             }
 
             var cut = -1; // the digit in which the wanted mass is reached; `above` is what lies over it

@@ -90,7 +90,7 @@ public sealed class DiversityPenaltyStep(float penalty) : SamplerStep
         OccurrencePenaltyStep.Apply(candidates, context.GroupTokens, penalty, 0);
 }
 
-/// <summary>No n tokens come twice in a row anywhere in prompt and answer: rules out what would complete such an n-gram again.</summary>
+/// <summary>No passage of n tokens comes twice in prompt and answer: rules out what would complete such an n-gram again.</summary>
 public sealed class NoRepeatNgramStep(int size) : SamplerStep
 {
     internal override void Apply(Candidates candidates, in SamplingContext context) => Apply(candidates, context.History, context.History, size);

@@ -104,27 +104,40 @@ public sealed class Sampler
         return [.. Enumerable.Range(0, scores.Length).OrderByDescending(i => scores[i]).Select(candidates.Id).Take(count)]; // a stable sort
     }
 
-    /// <summary>Inverse transform sampling over the weights in rising order of ids, summed in double.</summary>
+    /// <summary>
+    /// Inverse transform sampling over the weights in rising order of ids: sums of blocks find the block, then its weights one by one the token.
+    /// </summary>
     private static int Draw(Candidates candidates, in SamplingContext context)
     {
         var weights = candidates.Weights();
+        var size = Math.Max(512, (weights.Length + 2047) / 2048); // beyond a million tokens the blocks grow
+        Span<double> sums = stackalloc double[(weights.Length + size - 1) / size];
         var total = 0.0;
-        foreach (var weight in weights)
+        for (var b = 0; b < sums.Length; b++)
         {
-            total += weight;
+            sums[b] = total; // what lies before the block
+            total += VectorMath.Sum(weights[(b * size)..Math.Min((b + 1) * size, weights.Length)]);
         }
 
         var target = Philox.Uniform(context.Seed, context.Sequence, context.Position) * total;
-        var sum = 0.0;
-        for (var i = 0; i < weights.Length; i++)
+        var block = sums.Length - 1;
+        while (sums[block] > target)
+        {
+            block--;
+        }
+
+        // Where a block's sum and the sums within it round differently, its last token that can come is meant.
+        var (sum, last) = (sums[block], -1);
+        for (var i = block * size; i < Math.Min((block + 1) * size, weights.Length); i++)
         {
             sum += weights[i];
+            last = weights[i] > 0 ? i : last;
             if (sum > target)
             {
-                return i;
+                return last;
             }
         }
 
-        throw new InvalidOperationException("A draw beyond the sum of its own weights."); // target < total, and sum ends at total
+        return last >= 0 ? last : throw new InvalidOperationException("A draw beyond the sum of its own weights.");
     }
 }

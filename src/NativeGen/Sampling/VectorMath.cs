@@ -193,6 +193,34 @@ internal static class VectorMath
         }
     }
 
+    /// <summary>The least score of those whose weight is at least <paramref name="least"/>, or infinity.</summary>
+    public static float LeastWhere(ReadOnlySpan<float> scores, ReadOnlySpan<float> weights, double least)
+    {
+        // The first float that is not below it, so that floats can be compared.
+        var bar = (float)least < least ? MathF.BitIncrement((float)least) : (float)least;
+        var limit = Vector256.Create(bar);
+        var none = Vector256.Create(float.PositiveInfinity);
+        var min = none;
+        var i = 0;
+        for (; i <= scores.Length - Lanes; i += Lanes)
+        {
+            min = Vector256.Min(min, Vector256.ConditionalSelect(Vector256.GreaterThanOrEqual(Vector256.Create(weights[i..]), limit), Vector256.Create(scores[i..]), none));
+        }
+
+        var result = float.PositiveInfinity;
+        for (var lane = 0; lane < Lanes; lane++)
+        {
+            result = Math.Min(result, min[lane]);
+        }
+
+        for (; i < scores.Length; i++)
+        {
+            result = weights[i] >= bar ? Math.Min(result, scores[i]) : result;
+        }
+
+        return result;
+    }
+
     /// <summary>How many values are above a threshold.</summary>
     public static int CountAbove(ReadOnlySpan<float> values, float threshold)
     {

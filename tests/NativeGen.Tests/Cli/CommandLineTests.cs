@@ -48,6 +48,24 @@ public sealed class CommandLineTests
         Assert.Equal(a.RootElement.GetProperty("sequences").ToString(), b.RootElement.GetProperty("sequences").ToString());
     }
 
+    [Fact]
+    public async Task SamplingFlagsReachTheModelAndIdleOnesAreNamed()
+    {
+        string[] start = ["generate", "--greedy", "-n", "40", "--json", "Once upon a time"];
+        Run plain = await RunAsync(null, start);
+        Run banned = await RunAsync(null, [.. start, "--bad-words", "little", "--bad-words", "girl", "--no-repeat-ngram-size", "2", "--sequence-bias", "was=-1", "--top-logprobs", "2", "--logprobs-mode", "processed"]);
+        Assert.Equal((0, ""), (banned.Code, banned.Error));
+        Assert.Contains("little", plain.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("little", banned.Out, StringComparison.Ordinal);
+        Assert.Contains("top_logprobs", banned.Out, StringComparison.Ordinal);
+        Run idle = await RunAsync(null, [.. start, "--typical-p", "0.9", "--dry-base", "2"]);
+        Assert.Equal(plain.Out.Split("tokens_per_second")[0], idle.Out.Split("tokens_per_second")[0]);
+        Assert.Contains("TypicalP", idle.Error, StringComparison.Ordinal);
+        Assert.Contains("DryBase", idle.Error, StringComparison.Ordinal);
+        Run help = await RunAsync(null, "generate", "--help");
+        Assert.Contains("Repetition:", help.Out, StringComparison.Ordinal);
+    }
+
     // The bits of the logits do not depend on the instruction set, so neither does what is written.
     [Fact]
     public async Task ScalarAndTheBestInstructionSetAgreeBitForBit()
@@ -98,6 +116,12 @@ public sealed class CommandLineTests
                 { "too many threads", 2, ["score", "--threads", "100000", "a b"] },
                 { "too many texts", 2, ["generate", "--num-return-sequences", "65", "x"] },
                 { "an empty stop sequence", 2, ["generate", "--stop", "", "x"] },
+                { "no such mirostat", 2, ["generate", "--mirostat", "3", "x"] },
+                { "a bias that is none", 2, ["generate", "--sequence-bias", "sea=much", "x"] },
+                { "ids that are none", 2, ["generate", "--suppress-tokens", "5,x", "x"] },
+                { "half a decay", 2, ["generate", "--exponential-decay-length-penalty", "50", "x"] },
+                { "an empty bad word", 2, ["generate", "--bad-words", "", "x"] },
+                { "log-probabilities without JSON", 2, ["generate", "--top-logprobs", "3", "x"] },
                 { "no such text", 2, ["tokenize", "--file", "/no/such/text"] },
                 { "no verb", 2, ["paint"] },
                 { "prompt longer than the context", 1, ["generate", string.Join(' ', Enumerable.Repeat("time", 2000))] },

@@ -30,7 +30,7 @@ internal sealed class ToyModel : IAsyncDisposable
     public TextGenerator Generator { get; }
 
     /// <summary>A byte-level vocabulary without merges: 256 bytes and the end. The model's last ids only fill its vocabulary up.</summary>
-    private static Tokenizer Bytes { get; } = Tokenizer.Create(new TokenizerData
+    public static Tokenizer Bytes { get; } = Tokenizer.Create(new TokenizerData
     {
         Model = "gpt2",
         Pre = "gpt-2",
