@@ -248,7 +248,7 @@ public sealed class Candidates
         var (worst, above, last) = (float.PositiveInfinity, 0, 0);
         for (var i = 0; i < weights.Length; i++)
         {
-            if (weights[i] >= least)
+            if (weights[i] >= least && !float.IsNegativeInfinity(_scores[i]))
             {
                 above++;
                 (worst, last) = _scores[i] <= worst ? (_scores[i], i) : (worst, last);

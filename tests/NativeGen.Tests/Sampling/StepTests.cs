@@ -202,6 +202,13 @@ public sealed class StepTests
     }
 
     [Fact]
+    public void ExcludingTopChoicesNeverLeavesOnlyWhatIsRuledOut()
+    {
+        Candidates candidates = new(3);
+        Assert.Equal(1, new Sampler([new SuppressTokensStep([2]), new XtcStep(1, 0)], draw: true).Sample([3, 2, 1], default, candidates));
+    }
+
+    [Fact]
     public void AProcessorThatMakesNaNIsNamed()
     {
         Sampler sampler = new([new LogitsProcessorStep(new Broken())], draw: true);
