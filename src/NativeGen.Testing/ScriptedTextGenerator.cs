@@ -147,7 +147,7 @@ public sealed class ScriptedTextGenerator : ITextGenerator
         for (var i = 0; i < count; i++)
         {
             var answer = script[i];
-            AnswerText text = new(options.StopSequences is { Count: > 0 } stops ? new StopSequences(stops) : StopSequences.None);
+            AnswerText text = new(options.StopSequences is { Count: > 0 } stops ? new StopSequences(stops) : StopSequences.None, wholeSentences: options.TrimToSentence == true);
             var pieces = Pieces(answer.Text);
             var reason = pieces.Count > most ? FinishReason.Length : answer.FinishReason;
             List<int> tokens = [];
@@ -184,7 +184,7 @@ public sealed class ScriptedTextGenerator : ITextGenerator
                 }
             }
 
-            text.End();
+            text.End(trim: reason == FinishReason.Length);
             var isLast = i == count - 1;
             var total = _time.GetElapsedTime(started);
             yield return new GenerationUpdate

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using CsCheck;
 using NativeGen.Sampling;
+using NativeGen.Tests.Scheduling;
 
 namespace NativeGen.Tests.Generation;
 
@@ -291,6 +292,89 @@ public sealed class OutputTests
 
         var together = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => model.Generator.GenerateAsync($"Prompt {i}", Options(i), Stop)));
         Assert.Equal(alone.SelectMany(result => result.Sequences).SelectMany(sequence => sequence.Tokens), together.SelectMany(result => result.Sequences).SelectMany(sequence => sequence.Tokens));
+    }
+
+    /// <summary>Whatever options meet each other: an answer that comes again with its seed, or an error that says what to change.</summary>
+    [Fact]
+    public async Task AnyMixtureOfOptionsAnswersOrSaysWhy()
+    {
+        await using var model = new ToyModel();
+        var (answers, refusals) = (0, 0);
+        for (var seed = 0; seed < 400; seed++)
+        {
+            var options = Mixture(new Random(seed));
+            try
+            {
+                var first = await model.Generator.GenerateAsync("abcabcab", options, Stop);
+                var second = await model.Generator.GenerateAsync("abcabcab", options, Stop);
+                Assert.Equal(first.Sequences.Select(sequence => sequence.Text), second.Sequences.Select(sequence => sequence.Text));
+                Assert.True(first.Sequences.All(sequence => double.IsFinite(sequence.SumLogprob) && sequence.Tokens.Count <= 12), $"seed {seed}");
+                answers++;
+            }
+            catch (Exception error) when (error is ArgumentException { ParamName: not null } or NativeGenException { Code: NativeGenErrorCode.InvalidRequest })
+            {
+                refusals++;
+            }
+        }
+
+        Assert.True(answers > 300, $"{answers} answers, {refusals} refusals");
+
+        static GenerationOptions Mixture(Random random)
+        {
+            float? Number(double least, double most) => random.Next(3) == 0 ? (float)(least + (random.NextDouble() * (most - least))) : null;
+            int? Whole(int least, int most) => random.Next(4) == 0 ? random.Next(least, most + 1) : null;
+            int[]? Ids() => random.Next(4) == 0 ? [random.Next(300), random.Next(300)] : null;
+            string[]? Texts() => random.Next(4) == 0 ? ["ab", "\n", "🚀"] : null;
+            return new()
+            {
+                Seed = 1, MaxNewTokens = 12, Temperature = Number(0, 3), TopK = Whole(0, 50), TopP = Number(0, 1), MinP = Number(0, 1), TypicalP = Number(0, 1), TopNSigma = Number(0, 4),
+                TopH = Number(0, 1), EpsilonCutoff = Number(0, 1), EtaCutoff = Number(0, 1), XtcProbability = Number(0, 1), XtcThreshold = Number(0, 1), DryMultiplier = Number(0, 5),
+                DryBase = Number(1, 9), DryAllowedLength = Whole(1, 5), DryPenaltyLastN = Whole(1, 9), DrySequenceBreakers = Texts(), Mirostat = Whole(0, 2), MirostatTau = Number(0, 9),
+                MirostatEta = Number(0, 1), AdaptivePTarget = Number(-1, 1), AdaptivePDecay = Number(0, 0.99), DynamicTemperatureRange = Number(0, 3), DynamicTemperatureExponent = Number(0.1, 3),
+                RepetitionPenalty = Number(0.01, 3), EncoderRepetitionPenalty = Number(0.01, 3), FrequencyPenalty = Number(-2, 2), PresencePenalty = Number(-2, 2),
+                NoRepeatNgramSize = Whole(0, 4), EncoderNoRepeatNgramSize = Whole(0, 4), BadWords = Texts(), SequenceBias = random.Next(4) == 0 ? new Dictionary<string, float> { ["abc"] = 5, ["x"] = float.NegativeInfinity } : null,
+                SuppressTokens = Ids(), BeginSuppressTokens = Ids(), ForcedBosTokenId = Whole(0, 300), ForcedEosTokenIds = Ids(), MinLength = Whole(0, 30), MinNewTokens = Whole(0, 12),
+                ExponentialDecayLengthPenalty = random.Next(4) == 0 ? new(random.Next(9), (float)(random.NextDouble() * 3) + 0.01f) : null, LogitBias = random.Next(4) == 0 ? new Dictionary<int, float> { [7] = float.MaxValue, [8] = float.NegativeInfinity } : null,
+                NumReturnSequences = Whole(1, 3), DistinctSequences = random.Next(2) == 0, MaxRepeats = random.Next(3) == 0 ? 2 : null, TrimToSentence = random.Next(2) == 0, TopLogprobs = Whole(0, 5),
+                LogprobsMode = random.Next(2) == 0 ? LogprobsMode.Processed : null, DoSample = random.Next(5) == 0 ? false : null,
+            };
+        }
+    }
+
+    [Fact]
+    public void BeamsHaveEnoughToChooseFrom()
+    {
+        Candidates candidates = new(ToyModel.Vocabulary);
+        float[] logits = [.. Enumerable.Range(0, ToyModel.Vocabulary).Select(i => i / 10f)];
+        foreach (var options in new GenerationOptions[] { new() { TopK = 1 }, new() { TopK = 0, TopP = 0.01f }, new() { TopK = 0, TopP = 1, EpsilonCutoff = 0.99f } })
+        {
+            new SamplerChain(ToyModel.Bytes, [ToyModel.End, 0]).Create(options with { NumBeams = 4, DoSample = true }, int.MaxValue).Process(logits, default, candidates);
+            Assert.Equal(3, candidates.Count); // one more than there are ends
+        }
+    }
+
+    /// <summary>The loop carries each sequence's state from token to token.</summary>
+    [Fact]
+    public async Task WhatAStepHasLearntGoesOnWithItsSequence()
+    {
+        await using var model = new ToyModel();
+        GenerationOptions options = new() { Mirostat = 2, MirostatTau = 3, MirostatEta = 1, Seed = 5, MaxNewTokens = 20, NumReturnSequences = 2, SuppressTokens = [ToyModel.End] };
+        var result = await model.Generator.GenerateAsync("Prompt", options, Stop);
+        var sampler = new SamplerChain(ToyModel.Bytes, [ToyModel.End]).Create(options, int.MaxValue);
+        Candidates candidates = new(ToyModel.Vocabulary);
+        for (var sequence = 0; sequence < 2; sequence++)
+        {
+            List<int> history = [.. Encoding.UTF8.GetBytes("Prompt").Select(b => (int)b)];
+            SamplerState state = default;
+            var logits = new float[ToyModel.Vocabulary];
+            while (history.Count < 26)
+            {
+                new RecordingContext(ToyModel.Vocabulary).Fill([.. history], logits);
+                history.Add(sampler.Sample(logits, new SamplingContext(history.ToArray(), 6, 5, sequence, history.Count) { State = state }, candidates, out state));
+            }
+
+            Assert.Equal(history.Skip(6), result.Sequences[sequence].Tokens);
+        }
     }
 
     [Fact]

@@ -23,6 +23,15 @@ public sealed class ScriptedTextGeneratorTests
     }
 
     [Fact]
+    public async Task ItCutsAtTheSentenceAsTheRealOneDoes()
+    {
+        var text = new ScriptedTextGenerator().When("a", "One. Two three four");
+        Assert.Equal("One.", (await text.GenerateAsync("a", new() { MaxNewTokens = 3, TrimToSentence = true }, Stop)).Text);
+        Assert.Equal("One. Two three", (await text.GenerateAsync("a", new() { MaxNewTokens = 3 }, Stop)).Text);
+        Assert.Equal("One. Two three four", (await text.GenerateAsync("a", new() { TrimToSentence = true }, Stop)).Text);
+    }
+
+    [Fact]
     public async Task WordsAreItsTokens()
     {
         var text = new ScriptedTextGenerator().When("a b", "one two  three ");

@@ -202,6 +202,24 @@ public sealed class StepTests
     }
 
     [Fact]
+    public void TopChoicesAreExcludedAsOftenAsAskedWhateverTokenIsDrawn()
+    {
+        Sampler sampler = new([new XtcStep(0.25f, 0.2f)], draw: true);
+        Candidates candidates = new(4);
+        var (excluded, both) = (0, 0);
+        for (var position = 0; position < 20_000; position++)
+        {
+            var token = sampler.Sample([1, 0.9f, -3, -3.1f], new SamplingContext([], 0, 1, 0, position), candidates);
+            var without = candidates.Count == 3;
+            excluded += without ? 1 : 0;
+            both += without && token == 1 ? 1 : 0;
+        }
+
+        Assert.InRange(excluded, 4700, 5300);
+        Assert.InRange(both / (double)excluded, 0.94, 0.98); // e^0.9 of e^0.9 + e^-3 + e^-3.1: the two draws know nothing of each other
+    }
+
+    [Fact]
     public void ExcludingTopChoicesNeverLeavesOnlyWhatIsRuledOut()
     {
         Candidates candidates = new(3);
