@@ -109,11 +109,17 @@ public sealed class TopKStep(int k, int minTokensToKeep = 1, bool ties = true) :
 
 /// <summary>
 /// Nucleus sampling (Holtzman et al., 2019): keeps the best tokens until their probabilities sum to p, the one that reaches it included. Of
-/// tokens with equal scores at the border the lower ids stay.
+/// tokens with equal scores at the border the lower ids stay. 1 is off.
 /// </summary>
 public sealed class TopPStep(float p, int minTokensToKeep = 1) : SamplerStep
 {
-    internal override void Apply(Candidates candidates, in SamplingContext context) => candidates.KeepMass(p, minTokensToKeep);
+    internal override void Apply(Candidates candidates, in SamplingContext context)
+    {
+        if (p < 1)
+        {
+            candidates.KeepMass(p, minTokensToKeep);
+        }
+    }
 }
 
 /// <summary>Keeps tokens whose probability is at least p times that of the best one; the best one always.</summary>
@@ -124,12 +130,17 @@ public sealed class MinPStep(float p, int minTokensToKeep = 1) : SamplerStep
 
 /// <summary>
 /// Locally typical sampling (Meister et al., 2022): keeps the tokens whose surprise is nearest to the expected one, the entropy, until their
-/// probabilities sum to p, with all that are as near as the last.
+/// probabilities sum to p, with all that are as near as the last. 1 is off.
 /// </summary>
 public sealed class TypicalPStep(float p, int minTokensToKeep = 1) : SamplerStep
 {
     internal override void Apply(Candidates candidates, in SamplingContext context)
     {
+        if (p >= 1)
+        {
+            return;
+        }
+
         // -log p - entropy = mean distance - own distance from the best score: the normalizer cancels.
         var middle = candidates.MeanDistance();
         VectorMath.NegativeDistances(candidates.Scores, candidates.Best(), middle, candidates.Keys());

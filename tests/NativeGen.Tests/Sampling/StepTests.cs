@@ -97,6 +97,24 @@ public sealed class StepTests
     }
 
     [Fact]
+    public void StepsThatAreOffChangeNothing()
+    {
+        float[] logits = [5, 3, -200, float.NegativeInfinity, 4];
+        SamplerStep[] off =
+        [
+            new TopPStep(1), new TypicalPStep(1), new MinPStep(0), new TopKStep(5), new TopNSigmaStep(0), new EpsilonCutoffStep(0), new EtaCutoffStep(0), new XtcStep(0, 0.1f), new XtcStep(1, 0.6f),
+            new TemperatureStep(1), new DynamicTemperatureStep(1, 0), new RepetitionPenaltyStep(1), new EncoderRepetitionPenaltyStep(1), new OccurrencePenaltyStep(0, 0), new DryStep(0, 2, 1),
+            new LogitBiasStep([]), new SuppressTokensStep([0], 0), new AdaptivePStep(-1, 0.9f),
+        ];
+        foreach (var step in off)
+        {
+            Candidates candidates = new(5);
+            new Sampler([step], draw: false).Process(logits, new SamplingContext([0, 1, 0, 1, 0], 2, 0, 0, 5), candidates);
+            Assert.True(candidates.Count == 5 && candidates.Scores.SequenceEqual(logits), step.GetType().Name);
+        }
+    }
+
+    [Fact]
     public void ADrawIsTheTokenInWhosePartTheNumberFalls() =>
         Gen.Select(Gen.Int[1, 5000], Gen.Int[0, 100_000], Gen.Long).Sample((size, position, seed) =>
         {
