@@ -37,5 +37,10 @@ internal sealed class GrammarBuilder
     /// A rule that is reached is not defined, begins with itself (left recursion, also behind parts that may be empty), the limits of size are passed,
     /// or no text at all can match.
     /// </exception>
-    internal Grammar Build(RuleId root) => GrammarCompiler.Compile(_rules, root);
+    internal Grammar Build(RuleId root) => GrammarCompiler.Compile(_rules, root, everyRule: false);
+
+    /// <summary>The same, but left recursion is an error in rules that are not reached, too.</summary>
+    internal Grammar BuildStrictly(RuleId root) => GrammarCompiler.Compile(_rules, root, everyRule: true);
+
+    internal IReadOnlyList<(string Name, Expr? Body)> Rules => _rules;
 }

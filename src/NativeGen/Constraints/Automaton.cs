@@ -1,0 +1,493 @@
+// Runs a grammar: a pushdown automaton whose states are made as texts reach them. A state is everything that may come next; reading a byte again in
+// a state it was read in before is one look into a table.
+using System.Runtime.InteropServices;
+
+namespace NativeGen.Constraints;
+
+/// <summary>
+/// The states of one grammar that texts have reached so far. A state is a set of items (see <see cref="Item"/>) and the bytes of a scalar that
+/// has begun; what to return to is shared between items and between states, and two calls of a rule at one place are one call, so ambiguity adds
+/// up instead of multiplying (as in Earley's and Tomita's parsers). Grows up to <see cref="IsFull"/>; not thread safe.
+/// </summary>
+internal sealed class Automaton
+{
+    /// <summary>No text leads on.</summary>
+    internal const int Dead = 0;
+
+    /// <summary>More items than this in one state are more ways than a grammar that anybody means has.</summary>
+    internal const int MostItems = 2048;
+
+    /// <summary>Instead of a count of turns: enough for any text that is looked at; more turns may come, and the loop may be left.</summary>
+    private const int Plenty = -1;
+
+    /// <summary>The same before the minimum is reached: the loop may not be left.</summary>
+    private const int TooFew = -2;
+
+    private const int MostWork = 1 << 15; // items looked at to make one state
+    private const int Unknown = -1;
+    private const long FullMemory = 48 << 20, MostMemory = 192 << 20;
+
+    private readonly Grammar _grammar;
+    private readonly int _classes;
+    private readonly ItemSets _sets = new();
+    private readonly Dictionary<(int Set, int Partial), int> _numbers = [];
+    private readonly List<(int Set, Utf8Part Partial)> _states = [];
+    private int[] _next = []; // by state, then byte class
+
+    // While one state is made.
+    private readonly List<Item> _kernel = [], _core = [];
+    private readonly Stack<Item> _stack = new();
+    private readonly HashSet<Item> _seen = [];
+    private readonly List<Item>?[] _callers; // by rule
+    private readonly PriorityQueue<int, int> _called = new(); // rules by rank
+
+    internal Automaton(Grammar grammar)
+    {
+        _grammar = grammar;
+        _classes = grammar.ClassCount;
+        _callers = new List<Item>[grammar.Rules.Length];
+        int bottom = _sets.Intern([new(Grammar.EndNode, 0, 0)]); // set 0: the frame of the root rule
+        State(_sets.Intern([]), default); // Dead
+        Begin();
+        Push(new(grammar.Rules[grammar.Root].Start, 0, bottom), mayReturn: true);
+        Start = Close();
+    }
+
+    internal Grammar Grammar => _grammar;
+
+    /// <summary>Before the first byte.</summary>
+    internal int Start { get; }
+
+    internal int StateCount => _states.Count;
+
+    /// <summary>Time to go on with a new automaton (<see cref="Import"/>).</summary>
+    internal bool IsFull => Memory > FullMemory;
+
+    /// <summary>Items that may still be looked at while new states are made; whoever uses the automaton sets it before each use.</summary>
+    internal long Budget { get; set; } = 20_000_000;
+
+    private long Memory => ((long)_states.Count * ((_classes * sizeof(int)) + 64)) + (_sets.ItemCount * 24L);
+
+    /// <summary>Whether the text may end here.</summary>
+    internal bool CanStop(int state)
+    {
+        ReadOnlySpan<Item> items = _sets[_states[state].Set];
+        return !items.IsEmpty && items[0].Node == Grammar.EndNode;
+    }
+
+    /// <summary>Whether a scalar has begun and not ended.</summary>
+    internal bool IsInsideScalar(int state) => _states[state].Partial.IsBegun;
+
+    /// <summary>The state after one more byte.</summary>
+    internal int Step(int state, byte value) => StepClass(state, _grammar.ByteClasses[value]);
+
+    /// <summary>The state after a byte of this class.</summary>
+    /// <exception cref="GrammarException">So many ways lead on that the limits are passed.</exception>
+    internal int StepClass(int state, int byteClass)
+    {
+        int next = _next[(state * _classes) + byteClass];
+        return next != Unknown ? next : Make(state, byteClass);
+    }
+
+    /// <summary>The table of known moves, by state and then byte class; below 0 is unknown. Changes its place when states are made.</summary>
+    internal ReadOnlySpan<int> Table => _next;
+
+    /// <summary>The state after one more scalar; the state is not inside one.</summary>
+    internal int Advance(int state, int scalar)
+    {
+        Begin();
+        foreach (Item item in _sets[_states[state].Set])
+        {
+            int target = TargetOf(_grammar.Nodes[item.Node], scalar);
+            if (target >= 0)
+                _kernel.Add(new(target, 0, item.Frame));
+        }
+
+        foreach (Item item in CollectionsMarshal.AsSpan(_kernel))
+            Push(item, mayReturn: true);
+        return Close();
+    }
+
+    /// <summary>Scalars at which what a state does changes: between two of them it does one thing. From 0 to beyond the last scalar.</summary>
+    internal void Borders(int state, List<int> borders)
+    {
+        borders.Clear();
+        borders.Add(0);
+        borders.Add(CodePointSet.Most + 1);
+        foreach (Item item in _sets[_states[state].Set])
+        {
+            Node node = _grammar.Nodes[item.Node];
+            if (node.Kind != NodeKind.Chars)
+                continue;
+            for (int i = node.A; i < node.B; i++)
+            {
+                borders.Add(_grammar.Edges[i].First);
+                borders.Add(_grammar.Edges[i].Last + 1);
+            }
+        }
+
+        borders.Sort();
+        int n = 0;
+        for (int i = 0; i < borders.Count; i++)
+        {
+            if (n == 0 || borders[i] != borders[n - 1])
+                borders[n++] = borders[i];
+        }
+
+        borders.RemoveRange(n, borders.Count - n);
+    }
+
+    /// <summary>The number here of another automaton's state; both run the same grammar.</summary>
+    internal int Import(Automaton other, int state)
+    {
+        // Frames name only frames with lower numbers: translate those that are reached, in rising order.
+        SortedSet<int> reached = [];
+        Stack<int> stack = new([other._states[state].Set]);
+        while (stack.TryPop(out int set))
+        {
+            if (!reached.Add(set))
+                continue;
+            foreach (Item item in other._sets[set])
+            {
+                if (item.Node != Grammar.EndNode)
+                    stack.Push(item.Frame);
+            }
+        }
+
+        Dictionary<int, int> numbers = new() { [0] = 0 };
+        List<Item> items = [];
+        foreach (int set in reached)
+        {
+            items.Clear();
+            foreach (Item item in other._sets[set])
+                items.Add(item with { Frame = numbers[item.Frame] });
+            items.Sort();
+            numbers[set] = _sets.Intern(CollectionsMarshal.AsSpan(items));
+        }
+
+        return State(numbers[other._states[state].Set], other._states[state].Partial);
+    }
+
+    /// <summary>
+    /// The state without its counts: the loops that its items are directly in turn as often as they like. For a text in which no more than
+    /// <paramref name="slack"/> scalars begin both do the same.
+    /// </summary>
+    internal int Relax(int state, out int slack)
+    {
+        slack = int.MaxValue;
+        (int set, Utf8Part partial) = _states[state];
+        Begin();
+        bool changed = false;
+        for (int i = 0; i < _sets[set].Length; i++)
+        {
+            Item item = _sets[set][i];
+            int frame = RelaxFrame(item.Frame, ref slack);
+            changed |= frame != item.Frame;
+            _core.Add(item with { Frame = frame });
+        }
+
+        if (!changed)
+            return state;
+        _core.Sort();
+        Thin(_core);
+        return State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), partial);
+    }
+
+    private int RelaxFrame(int frame, ref int slack)
+    {
+        _kernel.Clear();
+        bool changed = false;
+        foreach (Item item in _sets[frame])
+        {
+            Node node = _grammar.Nodes[item.Node];
+            Item relaxed = item;
+            if (node.Kind == NodeKind.Loop && item.Count >= 0 && _grammar.Loops[node.A] is var loop && (loop.Max != int.MaxValue || item.Count < loop.Min))
+            {
+                bool enough = item.Count >= loop.Min;
+                slack = Math.Min(slack, (enough ? loop.Max : loop.Min) - item.Count);
+                relaxed = item with { Count = enough ? Plenty : TooFew };
+                changed = true;
+            }
+
+            _kernel.Add(relaxed);
+        }
+
+        if (!changed)
+            return frame;
+        _kernel.Sort();
+        Thin(_kernel);
+        return _sets.Intern(CollectionsMarshal.AsSpan(_kernel));
+    }
+
+    /// <summary>The one scalar that must come next, or -1 if there are several or the text may end.</summary>
+    internal int ForcedScalar(int state)
+    {
+        (int set, Utf8Part partial) = _states[state];
+        (int first, int last) = partial.IsBegun ? (partial.First, partial.Last) : (0, CodePointSet.Most);
+        int forced = -1;
+        foreach (Item item in _sets[set])
+        {
+            Node node = _grammar.Nodes[item.Node];
+            if (node.Kind != NodeKind.Chars)
+                return -1;
+            for (int i = node.A; i < node.B; i++)
+            {
+                Edge edge = _grammar.Edges[i];
+                (int low, int high) = (Math.Max(edge.First, first), Math.Min(edge.Last, last));
+                if (low > high)
+                    continue;
+                if (low != high || (forced >= 0 && forced != low))
+                    return -1;
+                forced = low;
+            }
+        }
+
+        return forced;
+    }
+
+    private int Make(int state, int byteClass)
+    {
+        (int set, Utf8Part partial) = _states[state];
+        int made = Dead;
+        if (partial.TryAdd(_grammar.ClassBytes[byteClass], out Utf8Part next))
+        {
+            if (!next.IsBegun)
+            {
+                made = Advance(state, next.First);
+            }
+            else
+            {
+                // Inside a scalar: whoever can take one that begins like this stays.
+                Begin();
+                foreach (Item item in _sets[set])
+                {
+                    if (Takes(_grammar.Nodes[item.Node], next.First, next.Last))
+                        _core.Add(item);
+                }
+
+                made = _core.Count == 0 ? Dead : State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), next);
+            }
+        }
+
+        _next[(state * _classes) + byteClass] = made;
+        return made;
+    }
+
+    private void Begin()
+    {
+        _kernel.Clear();
+        _core.Clear();
+        _seen.Clear();
+        _stack.Clear();
+        while (_called.TryDequeue(out int rule, out _))
+            _callers[rule]!.Clear(); // left by a state that was given up
+    }
+
+    // Everything that can be reached from an item without reading: its Chars nodes go to the core, its calls to those who call.
+    private void Push(Item start, bool mayReturn)
+    {
+        _stack.Push(start);
+        while (_stack.TryPop(out Item item))
+        {
+            if (!_seen.Add(item))
+                continue;
+            if (_seen.Count > MostWork || --Budget < 0)
+                throw TooAmbiguous();
+            Node node = _grammar.Nodes[item.Node];
+            switch (node.Kind)
+            {
+                case NodeKind.Chars or NodeKind.End:
+                    _core.Add(item);
+                    break;
+                case NodeKind.Split:
+                    for (int i = node.A; i < node.B; i++)
+                        _stack.Push(new(_grammar.Targets[i], 0, item.Frame));
+                    break;
+                case NodeKind.Return:
+                    // A rule that ends where it began was empty, and its callers have gone on already.
+                    if (mayReturn)
+                    {
+                        foreach (Item caller in _sets[item.Frame])
+                            _stack.Push(caller);
+                    }
+
+                    break;
+                case NodeKind.Call:
+                    Call(node.A, new(node.B, 0, item.Frame));
+                    if (_grammar.Rules[node.A].Nullable)
+                        _stack.Push(new(node.B, 0, item.Frame));
+                    break;
+                case NodeKind.Loop:
+                    Loop loop = _grammar.Loops[node.A];
+                    if (item.Count >= loop.Min || item.Count == Plenty)
+                        _stack.Push(new(node.B, 0, item.Frame));
+                    if (item.Count < loop.Max)
+                        Call(loop.Body, item with { Count = Turn(item.Count, loop) });
+                    break;
+            }
+        }
+    }
+
+    private void Call(int rule, Item caller)
+    {
+        if (_callers[rule] is not { } callers)
+            _callers[rule] = callers = [];
+        if (callers.Count == 0)
+            _called.Enqueue(rule, _grammar.Rules[rule].Rank);
+
+        // Where nothing is left to do but return, the caller's own callers are who goes on: right recursion stays flat.
+        if (_grammar.IsTail[caller.Node])
+        {
+            foreach (Item item in _sets[caller.Frame])
+                callers.Add(item);
+        }
+        else
+        {
+            callers.Add(caller);
+        }
+
+        if (callers.Count > MostWork)
+            throw TooAmbiguous();
+    }
+
+    // Begins the rules that were called, each once with all its callers, those that begin with others first; gives the state that results.
+    private int Close()
+    {
+        while (_called.TryDequeue(out int rule, out _))
+        {
+            List<Item> callers = _callers[rule]!;
+            callers.Sort();
+            Thin(callers);
+            if (callers.Count > MostItems)
+                throw TooAmbiguous();
+            int frame = _sets.Intern(CollectionsMarshal.AsSpan(callers));
+            callers.Clear();
+            Push(new(_grammar.Rules[rule].Start, 0, frame), mayReturn: false);
+        }
+
+        if (_core.Count > MostItems)
+            throw TooAmbiguous();
+        _core.Sort();
+        return _core.Count == 0 ? Dead : State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), default);
+    }
+
+    // Drops doubles, and of a loop with its minimum behind it all but the least count: the others may do nothing that this one may not.
+    private void Thin(List<Item> sorted)
+    {
+        int n = 0;
+        foreach (Item item in CollectionsMarshal.AsSpan(sorted))
+        {
+            if (n > 0 && sorted[n - 1] is var last && last.Node == item.Node && last.Frame == item.Frame)
+            {
+                if (last.Count == item.Count)
+                    continue;
+                Node node = _grammar.Nodes[item.Node];
+                if (node.Kind == NodeKind.Loop && last.Count >= _grammar.Loops[node.A].Min)
+                    continue;
+            }
+
+            sorted[n++] = item;
+        }
+
+        sorted.RemoveRange(n, sorted.Count - n);
+    }
+
+    private int State(int set, Utf8Part partial)
+    {
+        ref int number = ref CollectionsMarshal.GetValueRefOrAddDefault(_numbers, (set, partial.Packed), out bool exists);
+        if (!exists)
+        {
+            if (Memory > MostMemory)
+                throw TooAmbiguous();
+            number = _states.Count;
+            _states.Add((set, partial));
+            int needed = _states.Count * _classes;
+            if (needed > _next.Length)
+            {
+                int before = _next.Length;
+                Array.Resize(ref _next, Math.Max(needed, before * 2));
+                _next.AsSpan(before).Fill(Unknown);
+            }
+
+            if (number == Dead)
+                _next.AsSpan(0, _classes).Fill(Dead);
+        }
+
+        return number;
+    }
+
+    private static int Turn(int count, Loop loop)
+    {
+        if (count < 0)
+            return count;
+        return loop.Max == int.MaxValue ? Math.Min(count + 1, loop.Min) : count + 1;
+    }
+
+    private int TargetOf(Node node, int scalar)
+    {
+        if (node.Kind != NodeKind.Chars)
+            return -1;
+        Edge edge = FirstEndingAtOrAfter(node, scalar);
+        return edge.First <= scalar ? edge.Target : -1;
+    }
+
+    private bool Takes(Node node, int first, int last) => node.Kind == NodeKind.Chars && FirstEndingAtOrAfter(node, first).First <= last;
+
+    private Edge FirstEndingAtOrAfter(Node node, int scalar)
+    {
+        int low = node.A, high = node.B;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (_grammar.Edges[middle].Last < scalar)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+
+        return low < node.B ? _grammar.Edges[low] : new(int.MaxValue, int.MaxValue, -1);
+    }
+
+    private static GrammarException TooAmbiguous() =>
+        new($"The grammar is too ambiguous: more than {MostItems} ways to go on are open at one place of a text.");
+}
+
+/// <summary>The bytes of a scalar that has begun: the scalars that they may become, and how many bytes are missing. Nothing begun by default.</summary>
+internal readonly struct Utf8Part
+{
+    private readonly int _bits, _missing, _length;
+
+    private Utf8Part(int bits, int missing, int length) => (_bits, _missing, _length) = (bits, missing, length);
+
+    internal bool IsBegun => _missing > 0;
+
+    /// <summary>Names the part; 0 for none.</summary>
+    internal int Packed => (_bits << 4) | (_length << 2) | _missing;
+
+    /// <summary>The least scalar that begins like this.</summary>
+    internal int First => Math.Max(_bits << (6 * _missing), _length switch { 2 => 0x80, 3 => 0x800, 4 => 0x10000, _ => 0 });
+
+    /// <summary>The greatest.</summary>
+    internal int Last => Math.Min(((_bits + 1) << (6 * _missing)) - 1, CodePointSet.Most);
+
+    /// <summary>One byte more; false if no scalar has these bytes (too long a form, beyond U+10FFFF, or no UTF-8 at all).</summary>
+    internal bool TryAdd(byte value, out Utf8Part next)
+    {
+        if (_missing > 0)
+        {
+            next = new((_bits << 6) | (value & 0x3F), _missing - 1, _length);
+            return (value & 0xC0) == 0x80 && next.First <= next.Last;
+        }
+
+        next = value switch
+        {
+            < 0x80 => new(value, 0, 1),
+            < 0xC0 => default,
+            < 0xE0 => new(value & 0x1F, 1, 2),
+            < 0xF0 => new(value & 0x0F, 2, 3),
+            < 0xF8 => new(value & 0x07, 3, 4),
+            _ => default,
+        };
+        return next._length > 0 && next.First <= next.Last;
+    }
+}
