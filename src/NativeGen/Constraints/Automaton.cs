@@ -161,7 +161,7 @@ internal sealed class Automaton
             items.Clear();
             foreach (Item item in other._sets[set])
                 items.Add(item with { Frame = numbers[item.Frame] });
-            items.Sort();
+            items.Sort(Item.Order);
             numbers[set] = _sets.Intern(CollectionsMarshal.AsSpan(items));
         }
 
@@ -188,7 +188,7 @@ internal sealed class Automaton
 
         if (!changed)
             return state;
-        _core.Sort();
+        _core.Sort(Item.Order);
         Thin(_core);
         return State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), partial);
     }
@@ -214,7 +214,7 @@ internal sealed class Automaton
 
         if (!changed)
             return frame;
-        _kernel.Sort();
+        _kernel.Sort(Item.Order);
         Thin(_kernel);
         return _sets.Intern(CollectionsMarshal.AsSpan(_kernel));
     }
@@ -356,7 +356,7 @@ internal sealed class Automaton
         while (_called.TryDequeue(out int rule, out _))
         {
             List<Item> callers = _callers[rule]!;
-            callers.Sort();
+            callers.Sort(Item.Order);
             Thin(callers);
             if (callers.Count > MostItems)
                 throw TooAmbiguous();
@@ -367,7 +367,7 @@ internal sealed class Automaton
 
         if (_core.Count > MostItems)
             throw TooAmbiguous();
-        _core.Sort();
+        _core.Sort(Item.Order);
         return _core.Count == 0 ? Dead : State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), default);
     }
 

@@ -21,6 +21,8 @@ internal static class ByteClasses
             Mark(scalar, starts);
         foreach (Edge edge in edges)
         {
+            if (!Rune.IsValid(edge.First))
+                continue; // a mark that only automata see
             Mark(edge.First, starts);
             Mark(edge.Last, starts);
         }

@@ -53,8 +53,9 @@ internal sealed class CodePointSet : IEquatable<CodePointSet>
 
         sorted.Sort(static (a, b) => a.First.CompareTo(b.First));
         int n = 0;
-        foreach (CodePointRange range in sorted)
+        for (int i = 0; i < sorted.Count; i++)
         {
+            CodePointRange range = sorted[i];
             if (n > 0 && range.First <= sorted[n - 1].Last + 1)
                 sorted[n - 1] = new(sorted[n - 1].First, Math.Max(sorted[n - 1].Last, range.Last));
             else

@@ -192,8 +192,34 @@ internal sealed class Dfa : IEquatable<Dfa>
         return -1;
     }
 
+    /// <summary>A text of this one scalar, which may be a surrogate: a mark that no real text has.</summary>
+    internal static Dfa Mark(int scalar) => new([false, true], [[new(scalar, scalar, 1)], []]);
+
+    /// <summary>Of the texts that begin and end with these marks, what is between.</summary>
+    internal Dfa Between(int begin, int end)
+    {
+        int start = IsEmpty ? -1 : Next(_moves[0], begin);
+        if (start < 0)
+            return None;
+        bool[] accepts = [.. _moves.Select(moves => Next(moves, end) is >= 0 and var last && _accepts[last])];
+        DfaMove[][] moves = [.. _moves.Select(moves => moves.Where(move => move.First != begin && move.First != end).ToArray())];
+
+        // State 0 is the start.
+        foreach (DfaMove[] of in moves)
+        {
+            for (int i = 0; i < of.Length; i++)
+                of[i] = of[i] with { Target = Swapped(of[i].Target) };
+        }
+
+        (accepts[0], accepts[start]) = (accepts[start], accepts[0]);
+        (moves[0], moves[start]) = (moves[start], moves[0]);
+        return Create(accepts, moves);
+
+        int Swapped(int state) => state == 0 ? start : state == start ? 0 : state;
+    }
+
     // Walks all states of the grammar's own automaton: for a regular language they are finitely many.
-    private static Dfa FromGrammar(GrammarBuilder builder, RuleId root)
+    internal static Dfa FromGrammar(GrammarBuilder builder, RuleId root)
     {
         if (GrammarCompiler.TryCompile(builder.Rules, root, everyRule: false) is not { } grammar)
             return None;

@@ -7,14 +7,16 @@ namespace NativeGen.Constraints;
 /// A place in a grammar: a node, how many turns of a counted loop are done (at Loop nodes), and the frame to return to: the set of items that go on
 /// when the node's rule ends.
 /// </summary>
-internal readonly record struct Item(int Node, int Count, int Frame) : IComparable<Item>
+internal readonly record struct Item(int Node, int Count, int Frame)
 {
-    public int CompareTo(Item other)
+    internal static readonly Comparison<Item> Order = Compare;
+
+    private static int Compare(Item a, Item b)
     {
-        int order = Node.CompareTo(other.Node);
+        int order = a.Node.CompareTo(b.Node);
         if (order == 0)
-            order = Frame.CompareTo(other.Frame);
-        return order != 0 ? order : Count.CompareTo(other.Count);
+            order = a.Frame.CompareTo(b.Frame);
+        return order != 0 ? order : a.Count.CompareTo(b.Count);
     }
 }
 
