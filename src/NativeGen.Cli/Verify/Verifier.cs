@@ -64,6 +64,8 @@ internal static class Verifier
             TokenizerSuite.RunPretokenizers(report, root);
         else if (SamplingSuite.Reads(root))
             SamplingSuite.Run(report, root);
+        else if (SchemaSuite.Reads(root))
+            SchemaSuite.Run(report, root, options);
         else
             Later(report, root);
     }
@@ -81,7 +83,6 @@ internal static class Verifier
             : root.TryGetProperty("template", out _) ? "this build has no chat templates yet"
             : root.TryGetProperty("environment", out _) ? "this build has no template engine yet"
             : Has("gbnf") ? "this build has no grammars yet"
-            : Has("schema") ? "this build has no JSON schemas yet"
             : Has("options") ? "this build does not check beams yet"
             : "no format this build knows";
         var count = Math.Max(cases.ValueKind == JsonValueKind.Array ? cases.GetArrayLength() : 1, 1);

@@ -18,6 +18,7 @@ public sealed class ArrowTests
         ["Interop"] = [],
         ["Tokenization"] = [],
         ["Sampling"] = [],
+        ["Constraints"] = ["Tokenization"],
     };
 
     private static readonly string[] Everybodys = [nameof(NativeGenException), nameof(NativeGenErrorCode), nameof(FinishReason), nameof(GenerationPriority)];
