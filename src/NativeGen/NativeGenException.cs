@@ -30,6 +30,9 @@ public enum NativeGenErrorCode
 
     /// <summary>Too many requests are waiting, or an object is in use by another caller. Trying again later may work.</summary>
     Busy,
+
+    /// <summary>The answer is not the object that was asked for: it was cut before it was whole, or a converter of the type refuses it.</summary>
+    InvalidOutput,
 }
 
 /// <summary>A failure with a <see cref="Code"/> to act on and a message that says what to do.</summary>
