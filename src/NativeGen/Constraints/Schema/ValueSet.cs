@@ -59,8 +59,8 @@ internal sealed record ValueSet
         False = False || other.False,
         Numbers = Numbers.IsEmpty ? other.Numbers : other.Numbers.IsEmpty || ReferenceEquals(Numbers, other.Numbers) ? Numbers : Numbers.Union(other.Numbers),
         Strings = Strings.Union(other.Strings),
-        Arrays = Bounded([.. Arrays, .. other.Arrays], budget),
-        Objects = Bounded([.. Objects, .. other.Objects], budget),
+        Arrays = Bounded([.. Arrays.Union(other.Arrays)], budget),
+        Objects = Bounded([.. Objects.Union(other.Objects)], budget),
         Narrowed = Narrowed || other.Narrowed,
     };
 

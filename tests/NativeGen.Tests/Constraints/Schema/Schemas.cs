@@ -55,12 +55,15 @@ internal static class Schemas
         return null;
     }
 
-    // Ends of strings, lists and objects often, other alphabets seldom; once the text is long, out by the nearest door.
+    // Ends of strings, lists and objects often, other alphabets seldom; once the text is long, out by the nearest door. Nothing beyond the basic
+    // plane: other validators count it twice.
     private static byte Choose(List<byte> allowed, bool hurry, Random random)
     {
         byte[] ends = [.. allowed.Where(b => b is (byte)'"' or (byte)'}' or (byte)']')];
         if (ends.Length > 0 && random.Next(hurry ? 10 : 4) < (hurry ? 9 : 1))
             return ends[random.Next(ends.Length)];
+        if (allowed.Exists(b => b < 0xF0))
+            allowed.RemoveAll(b => b >= 0xF0);
         byte[] ascii = [.. allowed.Where(b => b < 0x80)];
         return ascii.Length > 0 && random.Next(10) > 0 ? ascii[random.Next(ascii.Length)] : allowed[random.Next(allowed.Count)];
     }
