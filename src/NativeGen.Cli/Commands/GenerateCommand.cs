@@ -30,14 +30,20 @@ internal static class GenerateCommand
         var stats = new Option<bool>("--stats") { Description = "Speed and token counts on stderr [default: when it is a terminal]" };
         var threads = CommonOptions.Threads();
         var contextLength = CommonOptions.ContextLength();
+        var jsonSchema = Form("--json-schema", "FILE", "The text is JSON that the schema in this file describes");
+        var grammar = Form("--grammar", "FILE", "The text follows the grammar in this file (GBNF)");
+        var regex = Form("--regex", "PATTERN", "The whole text matches this regular expression");
+        var choice = new Option<string[]>("--choice") { Description = "The text is one of these; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
         var sampling = new SamplingFlags();
         var verb = new Verb("generate", "Continues a text.",
             ("nativegen generate \"Once upon a time\"", "a story by the model that comes along"),
             ("nativegen generate -m model.gguf -n 100 --temperature 0.2 \"Dear Sir\"", "another model, at most 100 tokens, little chance"),
             ("nativegen generate --greedy --json < prompt.txt", "prompt from stdin, result as JSON"),
+            ("nativegen generate --choice yes --choice no \"Is the sky blue? \"", "one of two answers"),
             ("nativegen generate --dry-multiplier 0.8 --max-repeats 4 \"Once upon a time\"", "a story that does not go round in circles"))
         {
             prompt, model, maxNewTokens, temperature, topK, topP, minP, numReturnSequences, greedy, doSample, seed, stop, logprobs, topLogprobs, logprobsMode, json, stats, threads, contextLength,
+            jsonSchema, grammar, regex, choice,
         };
         foreach (var option in sampling.All)
             verb.Options.Add(option);
@@ -71,6 +77,10 @@ internal static class GenerateCommand
                 Logprobs = parsed.GetValue(logprobs) ? true : null,
                 TopLogprobs = parsed.GetValue(topLogprobs),
                 LogprobsMode = parsed.GetValue(logprobsMode),
+                ResponseFormat = parsed.GetValue(jsonSchema) is { } schema ? Schema(schema) : null,
+                Grammar = parsed.GetValue(grammar) is { } file ? Text(file) : null,
+                Regex = parsed.GetValue(regex),
+                Choices = parsed.GetValue(choice) is { Length: > 0 } choices ? choices : null,
             }));
             await using var generator = Open(terminal, path, parsed.GetValue(threads), parsed.GetValue(contextLength), cancel);
             if (parsed.GetValue(json))
@@ -85,6 +95,33 @@ internal static class GenerateCommand
             return await StreamAsync(terminal, generator, request, parsed.GetValue(stats), cancel).ConfigureAwait(false);
         });
         return verb;
+    }
+
+    private static Option<string?> Form(string name, string value, string description) => new(name) { Description = description, HelpName = value };
+
+    private static string Text(string path)
+    {
+        try
+        {
+            return new System.Text.UTF8Encoding(false, throwOnInvalidBytes: true).GetString(TextInput.ReadFile(path));
+        }
+        catch (System.Text.DecoderFallbackException e)
+        {
+            throw new CliException(ExitCode.Usage, $"{path} is not UTF-8 (byte {e.Index})");
+        }
+    }
+
+    private static Microsoft.Extensions.AI.ChatResponseFormatJson Schema(string path)
+    {
+        try
+        {
+            using var schema = JsonDocument.Parse(Text(path));
+            return Microsoft.Extensions.AI.ChatResponseFormat.ForJsonSchema(schema.RootElement.Clone());
+        }
+        catch (JsonException e)
+        {
+            throw new CliException(ExitCode.Usage, $"{path} is not JSON: {e.Message}");
+        }
     }
 
     private static TextGenerator Open(Terminal terminal, string path, int threads, int contextLength, CancellationToken cancel)

@@ -53,7 +53,7 @@ internal static class TextInput
         }
     }
 
-    private static byte[] ReadFile(string path)
+    public static byte[] ReadFile(string path)
     {
         try
         {

@@ -64,6 +64,8 @@ internal static class Verifier
             TokenizerSuite.RunPretokenizers(report, root);
         else if (SamplingSuite.Reads(root))
             SamplingSuite.Run(report, root);
+        else if (GrammarSuite.Reads(root))
+            GrammarSuite.Run(report, root);
         else if (SchemaSuite.Reads(root))
             SchemaSuite.Run(report, root, options);
         else
@@ -82,7 +84,6 @@ internal static class Verifier
         var reason = root.ValueKind != JsonValueKind.Object ? "no format this build knows"
             : root.TryGetProperty("template", out _) ? "this build has no chat templates yet"
             : root.TryGetProperty("environment", out _) ? "this build has no template engine yet"
-            : Has("gbnf") ? "this build has no grammars yet"
             : Has("options") ? "this build does not check beams yet"
             : "no format this build knows";
         var count = Math.Max(cases.ValueKind == JsonValueKind.Array ? cases.GetArrayLength() : 1, 1);

@@ -83,7 +83,7 @@ internal sealed class TokenTrie
     /// <summary>Bytes of the longest token.</summary>
     internal int Deepest { get; }
 
-    /// <summary>The tokens of a vocabulary that are text: no control or unknown tokens, none without bytes or longer than 65,535 of them.</summary>
+    /// <summary>The tokens of a vocabulary that are text: no control or unknown tokens, none without bytes, with NUL or longer than 65,535 bytes.</summary>
     /// <param name="tokenizer">The vocabulary.</param>
     /// <param name="leastScalars">Only tokens in which at least so many scalars begin.</param>
     internal static TokenTrie Create(Tokenizer tokenizer, int leastScalars = 0)
@@ -95,7 +95,7 @@ internal sealed class TokenTrie
         {
             ReadOnlySpan<byte> piece = tokenizer.Piece(id);
             starts[id] = bytes.Count;
-            if (piece.IsEmpty || piece.Length > ushort.MaxValue || tokenizer.IsSpecial(id) || tokenizer.IsEndOfGeneration(id) || ScalarsIn(piece) < leastScalars)
+            if (piece.IsEmpty || piece[0] == 0 || piece.Length > ushort.MaxValue || tokenizer.IsSpecial(id) || tokenizer.IsEndOfGeneration(id) || ScalarsIn(piece) < leastScalars)
                 continue;
             ids.Add(id);
             bytes.AddRange(piece);
@@ -130,6 +130,31 @@ internal sealed class TokenTrie
         <= (byte)'`' => 34 + (value - '['),  // 6
         _ => 40 + (value - '{'),             // 4
     };
+
+    /// <summary>The longest token that the bytes begin with, or -1; <paramref name="open"/>: with more bytes behind them it might be a longer one.</summary>
+    internal int Longest(ReadOnlySpan<byte> bytes, out int length, out bool open)
+    {
+        int token = -1, node = 0;
+        length = 0;
+        for (int depth = 1; depth <= bytes.Length; depth++)
+        {
+            int child = node + 1, end = Ends[node];
+            while (child < end && Bytes[child] != bytes[depth - 1])
+                child = Ends[child];
+            if (child >= end)
+            {
+                open = false;
+                return token;
+            }
+
+            node = child;
+            if (FirstTokens[node + 1] > FirstTokens[node])
+                (token, length) = (Tokens[FirstTokens[node]], depth);
+        }
+
+        open = Ends[node] > node + 1 || bytes.IsEmpty;
+        return token;
+    }
 
     private static int ScalarsIn(ReadOnlySpan<byte> text)
     {

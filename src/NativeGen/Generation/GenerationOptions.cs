@@ -199,16 +199,21 @@ public sealed record GenerationOptions
     /// <summary>With each token also the most likely ones at its place, 0 to 20. More than 0 implies <see cref="Logprobs"/>. Default 0.</summary>
     public int? TopLogprobs { get; init; }
 
-    /// <summary>The form of the answer: text. JSON is not in this build.</summary>
+    /// <summary>
+    /// The form of the answer: text (default), JSON (an object), or JSON that a schema describes. What the answer may be is enforced token by token: it
+    /// is compact JSON, with members in the schema's order. A schema (draft 2020-12 or 07) of which something cannot be enforced throws and names the
+    /// place. If <see cref="MaxNewTokens"/> or the context ends it before it is whole, the finish reason says so. At most one of this,
+    /// <see cref="Choices"/>, <see cref="Regex"/> and <see cref="Grammar"/> may be set.
+    /// </summary>
     public ChatResponseFormat? ResponseFormat { get; init; }
 
-    /// <summary>The answer is one of these texts. Not in this build.</summary>
+    /// <summary>The answer is one of these texts.</summary>
     public IReadOnlyList<string>? Choices { get; init; }
 
-    /// <summary>The answer matches a regular expression. Not in this build.</summary>
+    /// <summary>The whole answer matches a regular expression (ECMA-262 without look-around, back references and word boundaries).</summary>
     public string? Regex { get; init; }
 
-    /// <summary>The answer follows a grammar. Not in this build.</summary>
+    /// <summary>The answer follows a grammar in GBNF, the notation of llama.cpp; its start rule is <c>root</c>.</summary>
     public string? Grammar { get; init; }
 
     /// <summary>Speculation with tokens of the prompt. Not in this build; 0 = off.</summary>

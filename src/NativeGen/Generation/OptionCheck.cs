@@ -104,10 +104,16 @@ internal static class OptionCheck
         Unsupported(nameof(options.NumBeams), options.NumBeams is null or 1, "beam search");
         Unsupported(nameof(options.NumBeamGroups), options.NumBeamGroups is null or 1, "beam search");
         Unsupported(nameof(options.DiversityPenalty), options.DiversityPenalty is null or 0, "beam search");
-        Unsupported(nameof(options.ResponseFormat), options.ResponseFormat is null or ChatResponseFormatText, "JSON output");
-        Unsupported(nameof(options.Choices), options.Choices is null, "a fixed set of answers");
-        Unsupported(nameof(options.Regex), options.Regex is null, "output by a regular expression");
-        Unsupported(nameof(options.Grammar), options.Grammar is null, "output by a grammar");
+        if (ResponseForm.Set(options).ToArray() is [_, _, ..] forms)
+        {
+            throw new ArgumentException($"{string.Join(" and ", forms)} each bind the form of the answer; set one of them.", forms[1]);
+        }
+
+        if (options.Choices is { } choices && (choices.Count == 0 || choices.Any(choice => choice?.Contains('\0') != false)))
+        {
+            throw new ArgumentException("Choices needs at least one text, and none of them may be null or have a NUL character.", nameof(options.Choices));
+        }
+
         Unsupported(nameof(options.PromptLookupNumTokens), options.PromptLookupNumTokens is null or 0, "speculation");
         Unsupported(nameof(options.DraftModel), options.DraftModel is null, "speculation");
         Unsupported(nameof(options.ContextOverflow), options.ContextOverflow is null or NativeGen.ContextOverflow.Error, "anything but an error at the end of the context");

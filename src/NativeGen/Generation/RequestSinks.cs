@@ -45,11 +45,11 @@ internal abstract class RequestSink : TokenSink
     {
         var answer = Answers[sequence.Index];
         var token = sequence.Tokens[^1];
-        var normalizer = Sampler.LogNormalizer(logits);
-        answer.SumLogprob += Sampler.LogProbability(logits, token, normalizer);
-        if (answer.Logprobs is { } logprobs)
+        if (!logits.IsEmpty)
         {
-            logprobs.Add(Settings.Processed ? Describe(token, chosenFrom) : Describe(token, logits, normalizer, chosenFrom));
+            var normalizer = Sampler.LogNormalizer(logits);
+            answer.SumLogprob += Sampler.LogProbability(logits, token, normalizer);
+            answer.Logprobs?.Add(Settings.Processed ? Describe(token, chosenFrom) : Describe(token, logits, normalizer, chosenFrom));
         }
 
         var stopped = HasText(token) && answer.Append(token);
@@ -219,8 +219,8 @@ internal sealed class StreamSink : RequestSink
         _reported = new int[sequences];
         _open = sequences;
 
-        // A step adds at most an update per answer and an end per answer, after HasRoom was asked.
-        _updates = Channel.CreateBounded<GenerationUpdate>(new BoundedChannelOptions(Capacity + (2 * sequences)) { SingleReader = true, SingleWriter = true });
+        // A step adds at most an update per token of an answer and an end per answer, after HasRoom was asked.
+        _updates = Channel.CreateBounded<GenerationUpdate>(new BoundedChannelOptions(Capacity + ((TokenConstraint.MostForced + 2) * sequences)) { SingleReader = true, SingleWriter = true });
     }
 
     public ChannelReader<GenerationUpdate> Updates => _updates.Reader;

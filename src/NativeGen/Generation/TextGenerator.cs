@@ -49,6 +49,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     private readonly DecodeLoop _loop;
     private readonly bool[] _endTokens;
     private readonly SamplerChain _samplers;
+    private readonly ResponseForm _forms;
     private readonly int _vocabularySize;
     private readonly int _pageTokens;
     private readonly int _pagesTotal;
@@ -75,6 +76,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _endTokens[id] = tokenizer.IsEndOfGeneration(id);
         }
 
+        _forms = new ResponseForm(tokenizer);
         _samplers = new SamplerChain(tokenizer, [.. Enumerable.Range(0, _vocabularySize).Where(id => _endTokens[id])]);
         _loop = new DecodeLoop(context, options.MaxConcurrentRequests, options.MaxQueueLength, _time, options.Logger, info.Name);
     }
@@ -235,6 +237,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             prompt,
             new OutputSettings(_tokenizer, options, seed, OptionCheck.Warnings(asked, options), _time),
             _samplers.Create(options, (int)Math.Min((long)prompt.Length + maxNewTokens, int.MaxValue)),
+            _forms.Create(options),
             maxNewTokens,
             options.NumReturnSequences ?? 1,
             request.Priority,
@@ -276,7 +279,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     }
 
     /// <summary>A request that was found good.</summary>
-    private sealed record Prepared(ReadOnlyMemory<int> Prompt, OutputSettings Output, Sampler Sampler, int MaxNewTokens, int Sequences,
+    private sealed record Prepared(ReadOnlyMemory<int> Prompt, OutputSettings Output, Sampler Sampler, TokenConstraint? Constraint, int MaxNewTokens, int Sequences,
         GenerationPriority Priority, bool[] EndTokens)
     {
         public LoopRequest For(TokenSink sink) => new()
@@ -284,6 +287,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             Prompt = Prompt,
             Sink = sink,
             Sampler = Sampler,
+            Constraint = Constraint,
             EndTokens = EndTokens,
             MaxNewTokens = MaxNewTokens,
             SequenceCount = Sequences,

@@ -67,6 +67,38 @@ public sealed class Candidates
         _weighted = false;
     }
 
+    /// <summary>Rules out the tokens that have no bit in a mask; right after <see cref="Load"/>.</summary>
+    /// <exception cref="NativeGenException"><see cref="NativeGenErrorCode.InvalidRequest"/>: no token has one.</exception>
+    internal void Restrict(ReadOnlySpan<ulong> allowed)
+    {
+        if (allowed.IndexOfAnyExcept(0ul) < 0)
+        {
+            throw new NativeGenException(NativeGenErrorCode.InvalidRequest,
+                "No token of the model's vocabulary goes on as the form that was asked for demands: it needs characters that the model cannot write.");
+        }
+
+        var scores = MutableScores();
+        for (var word = 0; word * 64 < scores.Length; word++)
+        {
+            var bits = word < allowed.Length ? allowed[word] : 0;
+            var part = scores.Slice(word * 64, Math.Min(64, scores.Length - (word * 64)));
+            if (bits == 0)
+            {
+                part.Fill(float.NegativeInfinity);
+                continue;
+            }
+
+            for (bits = ~bits; bits != 0; bits &= bits - 1)
+            {
+                var i = System.Numerics.BitOperations.TrailingZeroCount(bits);
+                if (i < part.Length)
+                {
+                    part[i] = float.NegativeInfinity;
+                }
+            }
+        }
+    }
+
     /// <summary>Scores to change in place.</summary>
     internal Span<float> MutableScores()
     {

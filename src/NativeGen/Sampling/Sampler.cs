@@ -46,9 +46,13 @@ public sealed class Sampler
     /// <param name="candidates">Buffers, of at least the vocabulary's size; afterwards they hold what the token was chosen from.</param>
     /// <param name="next"><see cref="SamplingContext.State"/> of this sequence's next token; what came in if no step adapts.</param>
     /// <exception cref="NativeGenException">As the other form.</exception>
-    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates, out SamplerState next)
+    public int Sample(ReadOnlySpan<float> logits, in SamplingContext context, Candidates candidates, out SamplerState next) =>
+        Sample(logits, null, context, candidates, out next);
+
+    /// <summary>The same among the tokens that a constraint lets through; null lets all.</summary>
+    internal int Sample(ReadOnlySpan<float> logits, TokenConstraint? constraint, in SamplingContext context, Candidates candidates, out SamplerState next)
     {
-        Process(logits, context, candidates);
+        Process(logits, constraint, context, candidates);
         var index = _draw ? Draw(candidates, context) : VectorMath.NextAtLeast(candidates.Scores, 0, candidates.Best());
         next = _adaptive is null ? context.State : _adaptive.Learn(candidates, index, context.State);
         return candidates.Id(index);
@@ -59,7 +63,9 @@ public sealed class Sampler
     /// <param name="context">What the steps may look at.</param>
     /// <param name="candidates">Buffers, of at least the vocabulary's size.</param>
     /// <exception cref="NativeGenException"><see cref="NativeGenErrorCode.InvalidModel"/> if a score is NaN or positive infinity.</exception>
-    public void Process(ReadOnlySpan<float> scores, in SamplingContext context, Candidates candidates)
+    public void Process(ReadOnlySpan<float> scores, in SamplingContext context, Candidates candidates) => Process(scores, null, context, candidates);
+
+    private void Process(ReadOnlySpan<float> scores, TokenConstraint? constraint, in SamplingContext context, Candidates candidates)
     {
         ArgumentNullException.ThrowIfNull(candidates);
         VectorMath.Max(scores, out var usable);
@@ -70,6 +76,11 @@ public sealed class Sampler
         }
 
         candidates.Load(scores);
+        if (constraint is not null)
+        {
+            candidates.Restrict(constraint.Allowed());
+        }
+
         foreach (var step in _steps)
         {
             step.Apply(candidates, context);

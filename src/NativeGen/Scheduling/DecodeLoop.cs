@@ -422,8 +422,32 @@ internal sealed class DecodeLoop : IAsyncDisposable
     {
         var request = sequence.Request;
         SamplingContext context = new(sequence.Tokens, sequence.PromptLength, request.Seed, sequence.Index, sequence.Length) { State = sequence.SamplerState };
-        var token = request.Sampler.Sample(logits, context, _candidates, out var state);
+        var constraint = sequence.Constraint;
+        var token = request.Sampler.Sample(logits, constraint, context, _candidates, out var state);
         sequence.SamplerState = state;
+        constraint?.Accept(token);
+        if (!Append(sequence, token, logits) || constraint is null)
+        {
+            return;
+        }
+
+        // What must come now needs no step of its own: the next one computes it all together.
+        Span<int> forced = stackalloc int[TokenConstraint.MostForced];
+        var count = constraint.Forced(forced);
+        for (var i = 0; i < count && Append(sequence, forced[i], []); i++)
+        {
+        }
+
+        if (!sequence.Finished && constraint.IsOver)
+        {
+            Finish(sequence, FinishReason.Stop);
+        }
+    }
+
+    /// <summary>One more token. False if it was the last one.</summary>
+    private bool Append(LoopSequence sequence, int token, ReadOnlySpan<float> logits)
+    {
+        var request = sequence.Request;
         sequence.Append(token);
         var ended = request.Sink.Accept(sequence, logits, _candidates);
         FinishReason? reason =
@@ -434,9 +458,16 @@ internal sealed class DecodeLoop : IAsyncDisposable
             : null;
         if (reason is { } why)
         {
-            sequence.Finished = true;
-            request.Sink.Finish(sequence, why);
+            Finish(sequence, why);
         }
+
+        return reason is null;
+    }
+
+    private static void Finish(LoopSequence sequence, FinishReason reason)
+    {
+        sequence.Finished = true;
+        sequence.Request.Sink.Finish(sequence, reason);
     }
 
     /// <summary>Takes a running request out and frees what it holds.</summary>

@@ -13,7 +13,7 @@ internal abstract class TokenSink
     public abstract bool HasRoom { get; }
 
     /// <summary>A sequence got one more token, already at the end of its tokens.</summary>
-    /// <param name="logits">What it was chosen from, as the model gave them.</param>
+    /// <param name="logits">What it was chosen from, as the model gave them; empty if the model was not asked, because nothing else could come.</param>
     /// <param name="chosenFrom">What the sampler's steps had left of them when it was chosen. Free for use during the call.</param>
     /// <returns>Why its text ends the sequence (a stop sequence, a loop), or null.</returns>
     public abstract FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom);
@@ -38,6 +38,9 @@ internal sealed class LoopRequest
     public required TokenSink Sink { get; init; }
 
     public required Sampler Sampler { get; init; }
+
+    /// <summary>What keeps each sequence to a form, at its beginning; each has a fork of it. Null: the text is free.</summary>
+    public TokenConstraint? Constraint { get; init; }
 
     /// <summary>By token id: true ends a sequence.</summary>
     public required ReadOnlyMemory<bool> EndTokens { get; init; }
@@ -97,6 +100,7 @@ internal sealed class LoopSequence
         Request = request;
         Index = index;
         Length = request.Prompt.Length;
+        Constraint = request.Constraint?.Fork();
         _tokens = new int[Length + Math.Min(request.MaxNewTokens, 256)];
         request.Prompt.CopyTo(_tokens);
     }
@@ -117,6 +121,9 @@ internal sealed class LoopSequence
 
     /// <summary>What the sampler's adaptive step has learnt from this sequence; a fork has a copy.</summary>
     public SamplerState SamplerState { get; set; }
+
+    /// <summary>Where the generated text stands in its form.</summary>
+    public TokenConstraint? Constraint { get; }
 
     public int PromptLength => Request.Prompt.Length;
 

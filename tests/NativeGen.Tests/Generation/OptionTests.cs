@@ -65,10 +65,10 @@ public sealed class OptionTests
         { "LogprobsMode", new() { LogprobsMode = (LogprobsMode)9 } },
         { "MaxRepeats", new() { MaxRepeats = 1 } },
         { "MaxRepeats", new() { MaxRepeats = -1 } },
-        { "ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json } },
-        { "Choices", new() { Choices = ["a"] } },
-        { "Regex", new() { Regex = "a" } },
-        { "Grammar", new() { Grammar = "a" } },
+        { "Choices", new() { ResponseFormat = ChatResponseFormat.Json, Choices = ["a"] } },
+        { "Grammar", new() { Regex = "a", Grammar = "root ::= \"a\"" } },
+        { "Choices", new() { Choices = [] } },
+        { "Choices", new() { Choices = ["a", null!] } },
         { "PromptLookupNumTokens", new() { PromptLookupNumTokens = 3 } },
         { "DraftModel", new() { DraftModel = "small" } },
         { "ContextOverflow", new() { ContextOverflow = ContextOverflow.ShiftWindow } },
@@ -91,7 +91,7 @@ public sealed class OptionTests
         [
             "MaxNewTokens", "MinNewTokens", "MaxLength", "DoSample", "Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty", "FrequencyPenalty",
             "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
-            "BeginSuppressTokens", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "TrimToSentence",
+            "BeginSuppressTokens", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "TrimToSentence", "ResponseFormat", "Regex",
         ];
         string[] withoutEffect =
         [

@@ -12,7 +12,7 @@ public sealed class ArrowTests
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
         ["Hosting"] = ["Generation", "Scheduling", "Models", "Interop", "Tokenization", "Sampling"],
-        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling"],
+        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling", "Constraints"],
         ["Scheduling"] = ["Models", "Interop", "Sampling"],
         ["Models"] = ["Interop", "Tokenization"],
         ["Interop"] = [],
