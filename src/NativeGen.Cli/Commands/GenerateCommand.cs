@@ -115,7 +115,7 @@ internal static class GenerateCommand
     {
         try
         {
-            using var schema = JsonDocument.Parse(Text(path));
+            using var schema = JsonDocument.Parse(Text(path), new() { MaxDepth = 1000 }); // the compiler has its own limit, and says where
             return Microsoft.Extensions.AI.ChatResponseFormat.ForJsonSchema(schema.RootElement.Clone());
         }
         catch (JsonException e)
@@ -141,7 +141,8 @@ internal static class GenerateCommand
         var waiting = new Dictionary<int, System.Text.StringBuilder>();
         var ended = new HashSet<int>();
         int front = 0, count = request.Options!.NumReturnSequences ?? 1;
-        var prompt = request.Prompt.Text!; // written with the first update: a request that is refused leaves stdout empty
+        // Written with the first update: a request that is refused leaves stdout empty. A text of a bound form (JSON) stands alone.
+        var prompt = ResponseForm.Set(request.Options).Any() ? "" : request.Prompt.Text!;
         GenerationUpdate? last = null;
         await foreach (var update in generator.StreamAsync(request, cancel).ConfigureAwait(false))
         {
@@ -159,7 +160,7 @@ internal static class GenerateCommand
             if (update.FinishReason is not null)
                 ended.Add(update.SequenceIndex);
             while (ended.Contains(front))
-                terminal.Write($"{front + 1}. {request.Prompt.Text}{waiting[front++]}\n\n");
+                terminal.Write($"{front + 1}. {prompt}{waiting[front++]}\n\n");
         }
         if (count == 1)
             terminal.WriteLine();
