@@ -186,7 +186,7 @@ internal sealed class ObjectWriter(GoalTable goals, GrammarBuilder builder, Func
             if (names is null && taken.Length == 0)
                 return Expr.Reference(anyString());
             Expr quote = Expr.Text("\"");
-            return Expr.Sequence(quote, Expr.Regular((names ?? NotTaken()).Respell(JsonTexts.Spelling)), quote);
+            return Expr.Sequence(quote, Expr.Regular(StringLanguages.InJson(names ?? NotTaken())), quote);
         }
     }
 }

@@ -19,6 +19,7 @@ internal sealed class SchemaCompiler
     private readonly ObjectWriter _objects;
     private readonly Dictionary<int, RuleId> _rules = []; // by goal
     private readonly Queue<(Goal Goal, RuleId Rule)> _open = new();
+    private readonly Dictionary<Dfa, Dfa> _sure = []; // numbers with those of their texts that every reader reads alike
     private RuleId? _anyValue, _anyString;
 
     private SchemaCompiler(SchemaDocument document, GrammarBuilder builder)
@@ -119,13 +120,15 @@ internal sealed class SchemaCompiler
         return Expr.Choice([.. ways]);
     }
 
-    private static Expr Number(Dfa numbers)
+    private Expr Number(Dfa numbers)
     {
         if (ReferenceEquals(numbers, NumberLanguage.All))
             return NumberLanguage.Json;
         if (ReferenceEquals(numbers, NumberLanguage.Integers) || numbers.IsFinite)
             return Expr.Regular(numbers);
-        return Expr.Regular(numbers.Intersect(NumberLanguage.Sure));
+        if (!_sure.TryGetValue(numbers, out Dfa? sure))
+            _sure[numbers] = sure = numbers.Intersect(NumberLanguage.Sure);
+        return Expr.Regular(sure);
     }
 
     private Expr String(StringSet strings)
@@ -135,7 +138,7 @@ internal sealed class SchemaCompiler
         Expr quote = Expr.Text("\"");
         if (ReferenceEquals(strings.Language, Dfa.AnyText))
             return Expr.Sequence(quote, Expr.Repeat(JsonTexts.AnyCharacter, strings.Min, strings.Max), quote);
-        return Expr.Sequence(quote, Expr.Regular(strings.Flat().Language.Respell(JsonTexts.Spelling)), quote);
+        return Expr.Sequence(quote, Expr.Regular(StringLanguages.InJson(strings.Flat().Language)), quote);
     }
 
     private RuleId AnyString() => _anyString ??= _builder.Add("string", Expr.Sequence(Expr.Text("\""), Expr.Repeat(JsonTexts.AnyCharacter, 0), Expr.Text("\"")));

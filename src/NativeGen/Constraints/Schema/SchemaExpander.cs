@@ -11,6 +11,7 @@ internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, B
     private readonly Dictionary<int, ValueSet> _sets = []; // by goal
     private readonly Dictionary<int, int> _open = [];      // nodes being expanded, with their depth
     private readonly StringLanguages _strings = new();
+    private readonly Dictionary<(string Keyword, string Value, bool Inclusive), Dfa> _bounds = [];
     private int _depth;
     private int _probeFloor; // what is open below it was begun by who asks whether something is empty
 
@@ -221,9 +222,16 @@ internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, B
         {
             bool draft4 = keywords.Value(exclusive) is { ValueKind: JsonValueKind.True };
             if (keywords.Value(keyword) is { } bound)
-                And(language(NumberOf(bound, $"{node.Pointer}/{keyword}"), !draft4));
+                And(Bounded(NumberOf(bound, $"{node.Pointer}/{keyword}"), !draft4));
             if (keywords.Value(exclusive) is { ValueKind: JsonValueKind.Number } sharp)
-                And(language(NumberOf(sharp, $"{node.Pointer}/{exclusive}"), false));
+                And(Bounded(NumberOf(sharp, $"{node.Pointer}/{exclusive}"), false));
+
+            Dfa Bounded(string value, bool inclusive)
+            {
+                if (!_bounds.TryGetValue((keyword, value, inclusive), out Dfa? dfa))
+                    _bounds[(keyword, value, inclusive)] = dfa = language(value, inclusive);
+                return dfa;
+            }
         }
 
         void And(Dfa other)
@@ -239,7 +247,7 @@ internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, B
             set = set with { Strings = set.Strings.Intersect(StringSet.Any with { Min = keywords.Count("minLength") ?? 0, Max = keywords.Count("maxLength") }) };
         if (keywords.Text("pattern") is { } pattern)
             set = set with { Strings = set.Strings.Intersect(new(Pattern(pattern, node.Pointer + "/pattern"))) };
-        if (keywords.Text("format") is { } format && _strings.Format(format) is { } shape)
+        if (keywords.Text("format") is { } format && StringLanguages.Format(format) is { } shape)
             set = set with { Strings = set.Strings.Intersect(new(shape)), Narrowed = set.Narrowed || !set.Strings.IsEmpty };
         return set;
     }

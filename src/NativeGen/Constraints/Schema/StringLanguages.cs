@@ -1,4 +1,7 @@
-// The texts of patterns and formats as automata, made once each.
+// The texts of patterns and formats as automata, made once each: a pattern's per schema, a format's per process.
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+
 namespace NativeGen.Constraints.Schema;
 
 internal sealed class StringLanguages
@@ -27,8 +30,10 @@ internal sealed class StringLanguages
     private const string SubDelims = "!$&'()*+,;=";
     private const string Percent = "%[0-9A-Fa-f]{2}";
 
+    private static readonly ConcurrentDictionary<string, Dfa> Formats = new(StringComparer.Ordinal);   // only known ones
+    private static readonly ConditionalWeakTable<Dfa, Dfa> Escaped = [];
+
     private readonly Dictionary<string, Dfa> _patterns = [];
-    private readonly Dictionary<string, Dfa?> _formats = [];
 
     /// <summary>Texts in which the pattern is found (ECMA-262: not anchored).</summary>
     /// <exception cref="GrammarException">The pattern is wrong, has what no automaton can do, or needs too many states.</exception>
@@ -40,12 +45,12 @@ internal sealed class StringLanguages
     }
 
     /// <summary>The shape of a format, or null for one that is not known: to the standard that is a remark.</summary>
-    internal Dfa? Format(string format)
-    {
-        if (!_formats.TryGetValue(format, out Dfa? dfa))
-            _formats[format] = dfa = Expression(format) is { } expression ? Pattern($"^(?:{expression})$") : null;
-        return dfa;
-    }
+    internal static Dfa? Format(string format) =>
+        Formats.TryGetValue(format, out Dfa? known) ? known
+        : Expression(format) is { } expression ? Formats.GetOrAdd(format, RegexParser.Search($"^(?:{expression})$")) : null;
+
+    /// <summary>The texts as JSON strings write them, without the quotes.</summary>
+    internal static Dfa InJson(Dfa texts) => Escaped.GetValue(texts, static dfa => dfa.Respell(JsonTexts.Spelling));
 
     private static string? Expression(string format) => format switch
     {
