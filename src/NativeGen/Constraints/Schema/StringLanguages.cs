@@ -26,7 +26,7 @@ internal sealed class StringLanguages
     private const string Atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 
     // RFC 3986; a scheme needs something behind it.
-    private const string Unreserved = "A-Za-z0-9._~-";
+    private const string Unreserved = "A-Za-z0-9._~\\-";
     private const string SubDelims = "!$&'()*+,;=";
     private const string Percent = "%[0-9A-Fa-f]{2}";
 

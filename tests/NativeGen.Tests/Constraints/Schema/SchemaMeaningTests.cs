@@ -19,6 +19,9 @@ public sealed class SchemaMeaningTests
     [InlineData("""{"type":"string","minLength":2,"maxLength":3}""", "\"ab\" \"\\n\\\"\" \"日本語\" \"\\u0001x\"", "\"a\" \"abcd\" \"\\u0041b\" ab")]
     [InlineData("""{"type":["string","null"],"enum":["a",null,3]}""", "\"a\" null", "3 \"b\"")]
     [InlineData("""{"type":"string","nullable":true}""", "\"\" null", "1")]
+    [InlineData("""{"type":"string","format":"iri"}""", "\"http://ƒøø.ßår/?∂éœ=πîx#πîüx\" \"urn:a\"", "\"a\" \"http://a\\u0001b\" \"//a\"")]
+    [InlineData("""{"type":"string","format":"uri-reference"}""", "\"\" \"#f\" \"a/b\" \"//h/p?q\" \"mailto:a@b\"", "\"a\\\\b\" \"%4\" \"[\"")]
+    [InlineData("""{"type":"string","format":"email"}""", "\"a.b@c.org\"", "\"a..b@c.org\" \"a@c\" \"@c.org\"")]
     // Arrays.
     [InlineData("""{"type":"array","items":{"enum":[1,2,3]},"uniqueItems":true}""", "[] [1] [2,1] [3,1,2]", "[1,1] [1,2,1] [1,2,3,1]")]
     [InlineData("""{"type":"array","items":{"enum":[1,2]},"contains":{"const":2},"maxContains":1}""", "[2] [1,2] [2,1,1]", "[] [1] [2,2]")]
@@ -74,6 +77,31 @@ public sealed class SchemaMeaningTests
         var refusal = Schemas.Refusal(schema);
         Assert.Equal(pointer, refusal.Pointer);
         Assert.Contains(says, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("date-time", "2024-02-29T23:59:59.5+01:00", "2023-02-29T00:00:00Z")]
+    [InlineData("date", "2000-02-29", "1900-02-29")]
+    [InlineData("time", "10:00:00Z", "10:00:00")]
+    [InlineData("duration", "P1DT2H", "P1H")]
+    [InlineData("uuid", "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "2eb8aa08")]
+    [InlineData("email", "a@b.c", "a@b")]
+    [InlineData("idn-email", "é@é.é", "é")]
+    [InlineData("hostname", "a-b.c", "a-.c")]
+    [InlineData("idn-hostname", "é.c", "a b")]
+    [InlineData("ipv4", "1.2.3.4", "1.2.3.256")]
+    [InlineData("ipv6", "1::2", "1::2::3")]
+    [InlineData("uri", "http://[::1]:8/a?b#c", "//a")]
+    [InlineData("uri-reference", "../a-b", "a b")]
+    [InlineData("iri", "http://é/é-é", "é")]
+    [InlineData("iri-reference", "é", "é é")]
+    [InlineData("json-pointer", "/a~0/1", "a")]
+    [InlineData("relative-json-pointer", "1/a", "/a")]
+    public void Formats(string format, string right, string wrong)
+    {
+        var automaton = Schemas.Automaton($$"""{"format":"{{format}}"}""");
+        Assert.True(SchemaSuite.Accepts(automaton, $"\"{right}\""));
+        Assert.False(SchemaSuite.Accepts(automaton, $"\"{wrong}\""));
     }
 
     [Fact]
