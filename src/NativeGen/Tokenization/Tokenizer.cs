@@ -131,6 +131,29 @@ public sealed partial class Tokenizer
         }
     }
 
+    /// <summary>The tokens of a text of which parts are of unknown origin: there, names of control tokens are text; everywhere else they become tokens.</summary>
+    /// <param name="text">Any text. A lone surrogate counts as U+FFFD.</param>
+    /// <param name="literal">Ranges of UTF-16 units, in any order. A name that shares one character with a range is text.</param>
+    /// <param name="addSpecial">Adds BOS, EOS and separator as the model wants them.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A range lies outside the text.</exception>
+    public int[] Encode(string text, ReadOnlySpan<Range> literal, bool addSpecial = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        (int Start, int End)[] bytes = ToBytes(text, literal);
+        byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
+        TokenWriter tokens = TokenWriter.Growing(text.Length / 3);
+        try
+        {
+            Encode(rented.AsSpan(0, Encoding.UTF8.GetBytes(text, rented)), addSpecial, parseSpecial: true, ref tokens, bytes);
+            return tokens.Written.ToArray();
+        }
+        finally
+        {
+            tokens.Dispose();
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
     /// <summary>The tokens of a UTF-8 text; damaged bytes are allowed.</summary>
     /// <inheritdoc cref="Encode(string, bool, bool)"/>
     public int[] Encode(ReadOnlySpan<byte> utf8, bool addSpecial = true, bool parseSpecial = false)
@@ -177,13 +200,13 @@ public sealed partial class Tokenizer
     /// <summary>True for tokens after which a model has nothing more to say.</summary>
     public bool IsEndOfGeneration(int id) => _vocabulary.Special.EndOfGeneration.Contains(id);
 
-    private void Encode(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial, ref TokenWriter tokens)
+    private void Encode(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial, ref TokenWriter tokens, ReadOnlySpan<(int Start, int End)> literal = default)
     {
         SpecialTokens special = _vocabulary.Special;
         if (addSpecial && AddsBos && special.Bos >= 0)
             tokens.Add(special.Bos);
         bool atStart = true;
-        foreach (SpecialTexts.Fragment fragment in _specialTexts.Partition(text, parseSpecial))
+        foreach (SpecialTexts.Fragment fragment in _specialTexts.Partition(text, parseSpecial, literal))
         {
             if (fragment.Token >= 0)
                 tokens.Add(fragment.Token);
@@ -196,6 +219,47 @@ public sealed partial class Tokenizer
             tokens.Add(special.Separator);
         if (addSpecial && AddsEos && special.Eos >= 0)
             tokens.Add(special.Eos);
+    }
+
+    /// <summary>Ranges of UTF-16 units as ranges of UTF-8 bytes, sorted and disjoint. A range that cuts a surrogate pair takes both halves.</summary>
+    private static (int Start, int End)[] ToBytes(string text, ReadOnlySpan<Range> ranges)
+    {
+        List<(int Start, int End)> sorted = new(ranges.Length);
+        foreach (Range range in ranges)
+        {
+            (int start, int length) = range.GetOffsetAndLength(text.Length);
+            int end = start + length;
+            if (length == 0)
+                continue;
+            sorted.Add((CutsPair(start) ? start - 1 : start, CutsPair(end) ? end + 1 : end));
+        }
+
+        sorted.Sort();
+        List<(int Start, int End)> bytes = new(sorted.Count);
+        int unit = 0, offset = 0;
+        foreach ((int start, int end) in sorted)
+        {
+            if (end <= unit)
+                continue;
+            bool continues = bytes.Count > 0 && start <= unit;
+            int first = continues ? offset : ByteAt(start);
+            int last = ByteAt(end);
+            if (continues)
+                bytes[^1] = (bytes[^1].Start, last);
+            else
+                bytes.Add((first, last));
+        }
+
+        return [.. bytes];
+
+        int ByteAt(int at)
+        {
+            offset += Encoding.UTF8.GetByteCount(text.AsSpan(unit, at - unit));
+            unit = at;
+            return offset;
+        }
+
+        bool CutsPair(int at) => at > 0 && at < text.Length && char.IsSurrogatePair(text[at - 1], text[at]);
     }
 
     private void CheckId(int id)
