@@ -64,6 +64,10 @@ internal static class Verifier
             TokenizerSuite.RunPretokenizers(report, root);
         else if (SamplingSuite.Reads(root))
             SamplingSuite.Run(report, root);
+        else if (TemplateSuite.Reads(root))
+            TemplateSuite.Run(report, root);
+        else if (JinjaSuite.Reads(root))
+            JinjaSuite.Run(report, root);
         else if (GrammarSuite.Reads(root))
             GrammarSuite.Run(report, root);
         else if (SchemaSuite.Reads(root))

@@ -12,13 +12,14 @@ public sealed class ArrowTests
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
         ["Hosting"] = ["Generation", "Scheduling", "Models", "Interop", "Tokenization", "Sampling"],
-        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling", "Constraints"],
+        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling", "Constraints", "Templates"],
         ["Scheduling"] = ["Models", "Interop", "Sampling"],
         ["Models"] = ["Interop", "Tokenization"],
         ["Interop"] = [],
         ["Tokenization"] = [],
         ["Sampling"] = [],
         ["Constraints"] = ["Tokenization"],
+        ["Templates"] = [],
     };
 
     private static readonly string[] Everybodys = [nameof(NativeGenException), nameof(NativeGenErrorCode), nameof(FinishReason), nameof(GenerationPriority)];
