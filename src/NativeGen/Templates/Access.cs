@@ -27,7 +27,7 @@ internal static class Access
                 throw undefined.Error;
             case JinjaUnsafe hidden:
                 throw hidden.Error;
-            case JinjaDictTuple pair when Python.IsInt(index) || index is SliceValue:
+            case JinjaGroup pair when Python.IsInt(index) || index is SliceValue:
                 return Item(renderer, pair.Tuple, index);
             case JinjaDict dict when index is not SliceValue:
                 if (index is not (List<object?> or JinjaDict) && dict.TryGet(index, out object? member))

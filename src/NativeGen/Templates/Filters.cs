@@ -53,7 +53,7 @@ internal static class Filters
                 {
                     JinjaString s => (long)s.Length,
                     JinjaDict dict => (long)dict.Count,
-                    List<object?> or JinjaTuple or JinjaUndefined or JinjaView or JinjaDictTuple => (long)Python.Iterate(value).Count,
+                    List<object?> or JinjaTuple or JinjaUndefined or JinjaView or JinjaGroup => (long)Python.Iterate(value).Count,
                     _ => throw Wrong($"object of type '{Python.TypeName(value)}' has no len()", value),
                 };
             case "items":
@@ -217,7 +217,7 @@ internal static class Filters
             if (current is null || !Python.Equal(key, last))
             {
                 current = [];
-                groups.Add(new Group(by(item), current).Pair);
+                groups.Add(new JinjaGroup(by(item), current));
                 last = key;
             }
 
@@ -227,15 +227,9 @@ internal static class Filters
         return groups;
     }
 
-    private sealed record Group(object? Key, List<object?> Items)
-    {
-        // A pair that also answers to grouper and list.
-        internal JinjaDictTuple Pair => new(Key, Items);
-    }
-
     private static List<object?> Mapped(Renderer renderer, object? value, FilterArguments a)
     {
-        if (a.Positional.Length == 0 && a.Has(-1, "attribute") || a.Positional.Length == 0 && a.Named.Exists(pair => pair.Name == "attribute"))
+        if (a.Positional.Length == 0 && a.Named.Exists(pair => pair.Name == "attribute"))
         {
             object?[]? otherwise = a.Named.Exists(pair => pair.Name == "default") ? [a.Get(-1, "default")] : null;
             Func<object?, object?> get = Getter(renderer, a.Get(-1, "attribute"), otherwise);
@@ -386,7 +380,7 @@ internal static class Filters
 }
 
 /// <summary>What groupby gives: a pair whose parts also have names.</summary>
-internal sealed class JinjaDictTuple(object? grouper, List<object?> list) : JinjaObject
+internal sealed class JinjaGroup(object? grouper, List<object?> list) : JinjaObject
 {
     internal override string TypeName => "_GroupTuple";
 

@@ -43,7 +43,7 @@ internal static class JsonText
                     literal |= s.Literal is not null;
                     Quote(s.Text);
                     break;
-                case List<object?> or JinjaTuple or JinjaDictTuple:
+                case List<object?> or JinjaTuple or JinjaGroup:
                     List<object?> items = Python.Iterate(v);
                     Members("[", "]", items.Count, i => Write(items[i], depth + 1), depth);
                     break;

@@ -7,33 +7,17 @@ internal sealed partial class Parser
 {
     private Expression Expression() => Nested(ParseConditional);
 
-    // What stands under a condition may name filters that there are not, as long as it is not run. Whether there is a condition shows behind the value only.
     private Expression ParseConditional()
     {
-        int start = _at;
-        Expression value;
-        try
-        {
-            value = Or();
-        }
-        catch (JinjaException e) when (e.Plain.StartsWith("No filter", StringComparison.Ordinal) || e.Plain.StartsWith("No test", StringComparison.Ordinal))
-        {
-            _at = start;
-            _conditional++;
-            value = Or();
-            _conditional--;
-            if (!Current.Is("if"))
-                throw;
-        }
-
+        int unknown = _unknown.Count;
+        Expression value = Or();
         while (Current.Is("if"))
         {
             Token at = Next();
-            _conditional++;
             Expression condition = Or();
             Expression? otherwise = Skip("else") ? Expression() : null;
-            _conditional--;
             value = new Conditional(condition, value, otherwise) { Line = at.Line, Column = at.Column };
+            Forgive(unknown);
         }
 
         return value;
@@ -322,8 +306,8 @@ internal sealed partial class Parser
                 string name = Name();
                 while (Skip("."))
                     name += "." + Name();
-                if (!Filters.Exists(name) && _conditional == 0)
-                    throw new JinjaException(JinjaError.Syntax, $"No filter named '{name}'.", at.Line, at.Column);
+                if (!Filters.Exists(name))
+                    _unknown.Add(new(JinjaError.Syntax, $"No filter named '{name}'.", at.Line, at.Column));
                 value = new FilterCall(value, name, Current.Is("(") ? CallArguments() : Arguments.None) { Line = at.Line, Column = at.Column };
             }
             else if (Skip("is"))
@@ -341,8 +325,8 @@ internal sealed partial class Parser
         string name = Name();
         while (Skip("."))
             name += "." + Name();
-        if (!Tests.Exists(name) && _conditional == 0)
-            throw new JinjaException(JinjaError.Syntax, $"No test named '{name}'.", at.Line, at.Column);
+        if (!Tests.Exists(name))
+            _unknown.Add(new(JinjaError.Syntax, $"No test named '{name}'.", at.Line, at.Column));
         Arguments arguments = Arguments.None;
         if (Current.Is("("))
             arguments = CallArguments();

@@ -7,7 +7,8 @@ internal sealed partial class Parser
 
     private readonly List<Token> _tokens;
     private readonly Stack<HashSet<string>> _used = new([[]]); // names in the macros around
-    private int _at, _depth, _loops, _conditional, _escaping;
+    private readonly List<JinjaException> _unknown = []; // filters and tests that do not exist
+    private int _at, _depth, _loops, _escaping;
 
     private Parser(List<Token> tokens) => _tokens = tokens;
 
@@ -15,8 +16,11 @@ internal sealed partial class Parser
     {
         Parser parser = new(Lexer.Read(template));
         Statement body = parser.Body(null);
-        return body;
+        return parser._unknown.Count > 0 ? throw parser._unknown[0] : body;
     }
+
+    /// <summary>What stands under a condition may name filters and tests that do not exist; it fails when it is run.</summary>
+    private void Forgive(int from) => _unknown.RemoveRange(from, _unknown.Count - from);
 
     private Token Current => _tokens[_at];
 
@@ -192,7 +196,7 @@ internal sealed partial class Parser
         List<(Expression, Statement)> branches = [];
         Statement? otherwise = null;
         string tag = "elif";
-        _conditional++;
+        int unknown = _unknown.Count;
         while (tag == "elif")
         {
             Expression condition = Tuple(withCondition: false);
@@ -208,7 +212,7 @@ internal sealed partial class Parser
             _at++;
         }
 
-        _conditional--;
+        Forgive(unknown);
         EndBlock();
         return new([.. branches], otherwise) { Line = line, Column = column };
     }
@@ -318,8 +322,8 @@ internal sealed partial class Parser
             string name = Name();
             while (Skip("."))
                 name += "." + Name();
-            if (!Filters.Exists(name) && _conditional == 0)
-                throw new JinjaException(JinjaError.Syntax, $"No filter named '{name}'.", at.Line, at.Column);
+            if (!Filters.Exists(name))
+                _unknown.Add(new(JinjaError.Syntax, $"No filter named '{name}'.", at.Line, at.Column));
             filters.Add(new(null, name, Current.Is("(") ? CallArguments() : Arguments.None) { Line = at.Line, Column = at.Column });
         }
 

@@ -31,8 +31,8 @@ internal static class Tests
             case "number": return Python.IsNumber(value);
             case "string": return value is JinjaString;
             case "mapping": return value is JinjaDict;
-            case "iterable": return value is JinjaString or List<object?> or JinjaTuple or JinjaDict or JinjaUndefined or JinjaView or JinjaDictTuple;
-            case "sequence": return value is JinjaString or List<object?> or JinjaTuple or JinjaDict or JinjaUndefined or JinjaDictTuple or JinjaView { Range: not null };
+            case "iterable": return value is JinjaString or List<object?> or JinjaTuple or JinjaDict or JinjaUndefined or JinjaView or JinjaGroup;
+            case "sequence": return value is JinjaString or List<object?> or JinjaTuple or JinjaDict or JinjaUndefined or JinjaGroup or JinjaView { Range: not null };
             case "callable": return value is JinjaCallable or Loop;
             case "escaped": return value is JinjaString { IsSafe: true };
             case "odd" or "even":

@@ -256,7 +256,7 @@ internal static class Python
         null => new("None"),
         JinjaUndefined or JinjaUnsafe => JinjaString.Empty,
         List<object?> or JinjaTuple or JinjaDict or JinjaView => Repr(value),
-        JinjaDictTuple pair => Repr(pair.Tuple),
+        JinjaGroup pair => Repr(pair.Tuple),
         _ => new(Scalar(value)),
     };
 
@@ -279,7 +279,7 @@ internal static class Python
             case List<object?> list:
                 Items(list, "[", "]");
                 break;
-            case JinjaDictTuple pair:
+            case JinjaGroup pair:
                 Repr(pair.Tuple, to, depth);
                 break;
             case JinjaTuple tuple:
@@ -407,7 +407,7 @@ internal static class Python
                 return list;
             case JinjaTuple tuple:
                 return [.. tuple.Items];
-            case JinjaDictTuple pair:
+            case JinjaGroup pair:
                 return [.. pair.Tuple.Items];
             case JinjaDict dict:
                 return [.. dict.Items.Select(item => item.Key)];
