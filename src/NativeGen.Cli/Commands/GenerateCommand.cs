@@ -34,6 +34,7 @@ internal static class GenerateCommand
         var grammar = Form("--grammar", "FILE", "The text follows the grammar in this file (GBNF)");
         var regex = Form("--regex", "PATTERN", "The whole text matches this regular expression");
         var choice = new Option<string[]>("--choice") { Description = "The text is one of these; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
+        var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message: it goes through the model's chat template" };
         var sampling = new SamplingFlags();
         var verb = new Verb("generate", "Continues a text.",
             ("nativegen generate \"Once upon a time\"", "a story by the model that comes along"),
@@ -43,7 +44,7 @@ internal static class GenerateCommand
             ("nativegen generate --dry-multiplier 0.8 --max-repeats 4 \"Once upon a time\"", "a story that does not go round in circles"))
         {
             prompt, model, maxNewTokens, temperature, topK, topP, minP, numReturnSequences, greedy, doSample, seed, stop, logprobs, topLogprobs, logprobsMode, json, stats, threads, contextLength,
-            jsonSchema, grammar, regex, choice,
+            jsonSchema, grammar, regex, choice, chat,
         };
         foreach (var option in sampling.All)
             verb.Options.Add(option);
@@ -81,7 +82,10 @@ internal static class GenerateCommand
                 Grammar = parsed.GetValue(grammar) is { } file ? Text(file) : null,
                 Regex = parsed.GetValue(regex),
                 Choices = parsed.GetValue(choice) is { Length: > 0 } choices ? choices : null,
-            }));
+            }))
+            {
+                PromptFormat = parsed.GetValue(chat) ? PromptFormat.Chat : PromptFormat.Auto,
+            };
             await using var generator = Open(terminal, path, parsed.GetValue(threads), parsed.GetValue(contextLength), cancel);
             if (parsed.GetValue(json))
             {
@@ -142,7 +146,7 @@ internal static class GenerateCommand
         var ended = new HashSet<int>();
         int front = 0, count = request.Options!.NumReturnSequences ?? 1;
         // Written with the first update: a request that is refused leaves stdout empty. A text of a bound form (JSON) stands alone.
-        var prompt = ResponseForm.Set(request.Options).Any() ? "" : request.Prompt.Text!;
+        var prompt = ResponseForm.Set(request.Options).Any() || request.PromptFormat == PromptFormat.Chat ? "" : request.Prompt.Text!;
         GenerationUpdate? last = null;
         await foreach (var update in generator.StreamAsync(request, cancel).ConfigureAwait(false))
         {

@@ -72,7 +72,11 @@ public sealed record GenerationRequest
     /// <summary>What to continue: a text, chat messages or token ids.</summary>
     public required GenerationPrompt Prompt { get; init; }
 
-    /// <summary>How the prompt becomes tokens. Chat templates are not in this build: text is raw, and special tokens written in it are recognized.</summary>
+    /// <summary>
+    /// How the prompt becomes tokens. Messages go through the model's own chat template, and so does a text with <see cref="PromptFormat.Chat"/>, as the
+    /// user's one message; what messages contain never becomes a control token. Any other text is raw in this build, and special tokens written in it are
+    /// recognized.
+    /// </summary>
     public PromptFormat PromptFormat { get; init; }
 
     /// <summary>How to generate; null leaves everything to the model's settings and the defaults.</summary>
@@ -93,10 +97,14 @@ public sealed record GenerationRequest
             throw new ArgumentException("The request has no prompt.", nameof(Prompt));
         }
 
-        if (request.Prompt.Messages is not null || request.PromptFormat == PromptFormat.Chat)
+        if (request.Prompt.Messages is not null && request.PromptFormat == PromptFormat.Raw)
         {
-            throw new ArgumentException("This build has no chat templates: give the prompt as text, in the form the model was trained on.",
-                request.Prompt.Messages is not null ? nameof(Prompt) : nameof(PromptFormat));
+            throw new ArgumentException("Chat messages have no raw form: give the prompt as text, or leave PromptFormat at Auto.", nameof(PromptFormat));
+        }
+
+        if (request.Prompt.Tokens is not null && request.PromptFormat == PromptFormat.Chat)
+        {
+            throw new ArgumentException("Token ids are used as they are: a chat needs messages or text.", nameof(PromptFormat));
         }
 
         if (!Enum.IsDefined(request.PromptFormat))

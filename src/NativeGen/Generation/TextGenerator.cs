@@ -1,10 +1,12 @@
 // One open model that answers requests: checks them, turns them into tokens and samplers, and hands them to the decode loop.
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NativeGen.Models;
 using NativeGen.Sampling;
 using NativeGen.Scheduling;
+using NativeGen.Templates;
 using NativeGen.Tokenization;
 
 namespace NativeGen;
@@ -50,6 +52,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     private readonly bool[] _endTokens;
     private readonly SamplerChain _samplers;
     private readonly ResponseForm _forms;
+    private readonly ChatPrompt _chat;
     private readonly int _vocabularySize;
     private readonly int _pageTokens;
     private readonly int _pagesTotal;
@@ -57,7 +60,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
 
     /// <summary>Starts a generator over a context, which it owns from now on like <paramref name="owned"/>.</summary>
     internal TextGenerator(ModelInfo info, Tokenizer tokenizer, IInferenceContext context, TextGeneratorOptions options,
-        Func<GenerationOptions?>? defaults = null, IDisposable? owned = null)
+        Func<GenerationOptions?>? defaults = null, IDisposable? owned = null, string? chatTemplate = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxConcurrentRequests, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(options.MaxQueueLength);
@@ -77,6 +80,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         }
 
         _forms = new ResponseForm(tokenizer);
+        _chat = new ChatPrompt(tokenizer, chatTemplate, options.TimeProvider);
         _samplers = new SamplerChain(tokenizer, [.. Enumerable.Range(0, _vocabularySize).Where(id => _endTokens[id])]);
         _loop = new DecodeLoop(context, options.MaxConcurrentRequests, options.MaxQueueLength, _time, options.Logger, info.Name);
     }
@@ -99,7 +103,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         try
         {
             context = new InferenceContext(model, SizeCache(path, options));
-            return new TextGenerator(model.Info, model.Tokenizer, context, options, defaults, model);
+            return new TextGenerator(model.Info, model.Tokenizer, context, options, defaults, model, model.ChatTemplate);
         }
         catch
         {
@@ -230,7 +234,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         var asked = request.Options ?? new GenerationOptions();
         var options = asked.Over(_defaults());
         OptionCheck.Validate(options);
-        var prompt = Tokens(request.Prompt);
+        var prompt = Tokens(request.Prompt, request.PromptFormat);
         var seed = options.Seed ?? Random.Shared.Next();
         var maxNewTokens = OptionCheck.MaxNewTokens(options, prompt.Length);
         return new Prepared(
@@ -244,7 +248,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _endTokens);
     }
 
-    private ReadOnlyMemory<int> Tokens(GenerationPrompt prompt)
+    private ReadOnlyMemory<int> Tokens(GenerationPrompt prompt, PromptFormat format)
     {
         if (prompt.Tokens is { } given)
         {
@@ -259,7 +263,9 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             return given.ToArray();
         }
 
-        var tokens = _tokenizer.Encode(prompt.Text!, addSpecial: true, parseSpecial: true);
+        var tokens = prompt.Messages is { } messages ? _chat.Tokens(messages)
+            : format == PromptFormat.Chat ? _chat.Tokens([new(ChatRole.User, prompt.Text)])
+            : _tokenizer.Encode(prompt.Text!, addSpecial: true, parseSpecial: true);
         if (tokens.Length == 0 && _tokenizer.BosId is { } begin)
         {
             tokens = [begin];

@@ -11,6 +11,7 @@ namespace NativeGen.Models;
 public sealed class Model : IDisposable
 {
     private readonly Lazy<Tokenizer> _tokenizer;
+    private readonly Lazy<string?> _chatTemplate;
 
     private Model(ModelHandle handle, GgufFile file)
     {
@@ -18,6 +19,7 @@ public sealed class Model : IDisposable
         File = file;
         Info = ModelInfo.Read(handle, file);
         _tokenizer = new(() => Tokenizer.Create(TokenizerDataReader.Read(file)));
+        _chatTemplate = new(() => file.GetString("tokenizer.chat_template"));
     }
 
     internal ModelHandle Handle { get; }
@@ -28,6 +30,9 @@ public sealed class Model : IDisposable
     /// <summary>The model's tokenizer, made from the file's metadata when first asked for.</summary>
     /// <exception cref="NativeGenException">InvalidModel or UnsupportedArchitecture: the file's tokenizer is missing, damaged or of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer.Value;
+
+    /// <summary>The chat template that the file has, or null.</summary>
+    internal string? ChatTemplate => _chatTemplate.Value;
 
     /// <summary>The file's metadata and tensor list. It belongs to the model and is closed with it.</summary>
     public GgufFile File { get; }

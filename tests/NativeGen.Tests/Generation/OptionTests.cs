@@ -167,12 +167,12 @@ public sealed class OptionTests
     }
 
     [Fact]
-    public void RequestsWithoutAPromptOrWithAChatAreRefused()
+    public void RequestsWithoutAPromptOrInAFormThatCannotBeAreRefused()
     {
         Assert.Throws<ArgumentNullException>(() => GenerationRequest.Validate(null!));
         Assert.Equal("Prompt", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new() { Prompt = null! })).ParamName);
-        Assert.Equal("Prompt", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new[] { new ChatMessage(ChatRole.User, "x") }))).ParamName);
-        Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { PromptFormat = PromptFormat.Chat })).ParamName);
+        Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new[] { new ChatMessage(ChatRole.User, "x") }) { PromptFormat = PromptFormat.Raw })).ParamName);
+        Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new int[] { 1 }) { PromptFormat = PromptFormat.Chat })).ParamName);
         Assert.Equal("Tools", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Tools = [AIFunctionFactory.Create(() => 1)] })).ParamName);
         Assert.Equal("Priority", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Priority = (GenerationPriority)7 })).ParamName);
         Assert.Throws<ArgumentException>(() => GenerationPrompt.FromTokens(ReadOnlyMemory<int>.Empty));
