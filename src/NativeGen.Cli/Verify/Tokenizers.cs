@@ -7,6 +7,7 @@ namespace NativeGen.Cli.Verify;
 internal static class Tokenizers
 {
     private static readonly Dictionary<string, Tokenizer> Opened = [];
+    private static (string Path, TokenizerData Data)? _last; // read once for all pre-tokenizers of a file
 
     /// <summary>The tokenizer of a GGUF file, whatever its architecture. <paramref name="pre"/> replaces tokenizer.ggml.pre.</summary>
     public static Tokenizer Open(string path, string? pre = null)
@@ -18,8 +19,13 @@ internal static class Tokenizers
                 return tokenizer;
             if (Opened.Count >= 4)
                 Opened.Clear(); // a vocabulary may hold 262,144 tokens
-            using var file = GgufFile.Open(path);
-            var data = TokenizerDataReader.Read(file);
+            if (_last?.Path != Path.GetFullPath(path))
+            {
+                using var file = GgufFile.Open(path);
+                _last = (Path.GetFullPath(path), TokenizerDataReader.Read(file));
+            }
+
+            var data = _last!.Value.Data;
             return Opened[key] = Tokenizer.Create(pre is null ? data : data with { Pre = pre });
         }
     }
