@@ -25,7 +25,7 @@ internal sealed class Automaton
 
     private const int MostWork = 1 << 15; // items looked at to make one state
     private const int Unknown = -1;
-    private const long FullMemory = 48 << 20, MostMemory = 192 << 20;
+    private const long FullMemory = 16 << 20, MostMemory = 128 << 20;
 
     private readonly Grammar _grammar;
     private readonly int _classes;
@@ -33,11 +33,12 @@ internal sealed class Automaton
     private readonly Dictionary<(int Set, int Partial), int> _numbers = [];
     private readonly List<(int Set, Utf8Part Partial)> _states = [];
     private int[] _next = []; // by state, then byte class
+    private long _full = FullMemory;
 
     // While one state is made.
     private readonly List<Item> _kernel = [], _core = [];
     private readonly Stack<Item> _stack = new();
-    private readonly HashSet<Item> _seen = [];
+    private readonly ItemMarks _seen = new();
     private readonly List<Item>?[] _callers; // by rule
     private readonly PriorityQueue<int, int> _called = new(); // rules by rank
 
@@ -61,7 +62,7 @@ internal sealed class Automaton
     internal int StateCount => _states.Count;
 
     /// <summary>Time to go on with a new automaton (<see cref="Import"/>).</summary>
-    internal bool IsFull => Memory > FullMemory;
+    internal bool IsFull => Memory > _full;
 
     /// <summary>Items that may still be looked at while new states are made; whoever uses the automaton sets it before each use.</summary>
     internal long Budget { get; set; } = 20_000_000;
@@ -78,6 +79,12 @@ internal sealed class Automaton
     /// <summary>Whether a scalar has begun and not ended.</summary>
     internal bool IsInsideScalar(int state) => _states[state].Partial.IsBegun;
 
+    /// <summary>The bytes of the scalar that has begun.</summary>
+    internal Utf8Part PartOf(int state) => _states[state].Partial;
+
+    /// <summary>Whether the text may end here and cannot go on.</summary>
+    internal bool IsOver(int state) => _sets[_states[state].Set] is [{ Node: Grammar.EndNode }];
+
     /// <summary>The state after one more byte.</summary>
     internal int Step(int state, byte value) => StepClass(state, _grammar.ByteClasses[value]);
 
@@ -89,13 +96,10 @@ internal sealed class Automaton
         return next != Unknown ? next : Make(state, byteClass);
     }
 
-    /// <summary>The table of known moves, by state and then byte class; below 0 is unknown. Changes its place when states are made.</summary>
-    internal ReadOnlySpan<int> Table => _next;
-
     /// <summary>The state after one more scalar; the state is not inside one.</summary>
     internal int Advance(int state, int scalar)
     {
-        Begin();
+        _kernel.Clear();
         foreach (Item item in _sets[_states[state].Set])
         {
             int target = TargetOf(_grammar.Nodes[item.Node], scalar);
@@ -103,6 +107,9 @@ internal sealed class Automaton
                 _kernel.Add(new(target, 0, item.Frame));
         }
 
+        if (_kernel.Count == 0)
+            return Dead;
+        Begin();
         foreach (Item item in CollectionsMarshal.AsSpan(_kernel))
             Push(item, mayReturn: true);
         return Close();
@@ -165,6 +172,8 @@ internal sealed class Automaton
             numbers[set] = _sets.Intern(CollectionsMarshal.AsSpan(items));
         }
 
+        // One deep stack must not fill this automaton, too, or every step would begin with an import.
+        _full = Math.Clamp(2 * Memory, _full, MostMemory / 4 * 3);
         return State(numbers[other._states[state].Set], other._states[state].Partial);
     }
 
@@ -275,7 +284,6 @@ internal sealed class Automaton
 
     private void Begin()
     {
-        _kernel.Clear();
         _core.Clear();
         _seen.Clear();
         _stack.Clear();

@@ -80,3 +80,60 @@ internal sealed class ItemSets
         return (uint)(hash >> 32);
     }
 }
+
+/// <summary>Which items have been seen since the last clearing, which costs nothing.</summary>
+internal sealed class ItemMarks
+{
+    private Item[] _items = new Item[64];
+    private int[] _rounds = new int[64]; // by slot: the round in which it was taken
+    private int _round = 1;
+
+    internal int Count { get; private set; }
+
+    internal void Clear()
+    {
+        Count = 0;
+        if (++_round == int.MaxValue)
+        {
+            Array.Clear(_rounds);
+            _round = 1;
+        }
+    }
+
+    /// <summary>False if it has been seen.</summary>
+    internal bool Add(Item item)
+    {
+        int slot = Slot(item);
+        for (; _rounds[slot] == _round; slot = (slot + 1) & (_items.Length - 1))
+        {
+            if (_items[slot] == item)
+                return false;
+        }
+
+        (_items[slot], _rounds[slot]) = (item, _round);
+        if (++Count * 2 > _items.Length)
+            Grow();
+        return true;
+    }
+
+    private int Slot(Item item)
+    {
+        ulong hash = ((((ulong)(uint)item.Node << 32) | (uint)item.Frame) ^ ((ulong)(uint)item.Count << 20)) * 0x9E3779B97F4A7C15;
+        return (int)(hash >> 40) & (_items.Length - 1);
+    }
+
+    private void Grow()
+    {
+        (Item[] items, int[] rounds) = (_items, _rounds);
+        (_items, _rounds) = (new Item[items.Length * 2], new int[items.Length * 2]);
+        for (int i = 0; i < items.Length; i++)
+        {
+            if (rounds[i] != _round)
+                continue;
+            int slot = Slot(items[i]);
+            while (_rounds[slot] == _round)
+                slot = (slot + 1) & (_items.Length - 1);
+            (_items[slot], _rounds[slot]) = (items[i], _round);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-// A compiled grammar as the decode loop's constraint: one per sequence, all of a request on the same masks.
+// A grammar as the decode loop's constraint: one per sequence, all that follow a grammar on the same tables.
 using NativeGen.Constraints;
 using NativeGen.Sampling;
 using NativeGen.Tokenization;
@@ -11,62 +11,84 @@ internal sealed class GrammarConstraint : TokenConstraint
     private const int MostForcedBytes = 512;
     private const int LeastForcedBytes = 2;
 
-    private readonly TokenMasks _masks;
+    private readonly TokenGrammar _grammar;
     private readonly Tokenizer _tokenizer;
     private readonly bool _mayForce;
-    private int _state;
+    private readonly ulong[] _mask; // all forks' one
+    private GrammarState _state;
 
     /// <param name="grammar">What the sequence's text has to be.</param>
     /// <param name="tokenizer">The model's.</param>
     /// <param name="mayForce">Whether tokens may come without asking the model.</param>
-    internal GrammarConstraint(Grammar grammar, Tokenizer tokenizer, bool mayForce = true)
-        : this(new TokenMasks(grammar, tokenizer), tokenizer, mayForce, null)
+    internal GrammarConstraint(TokenGrammar grammar, Tokenizer tokenizer, bool mayForce = true)
+        : this(grammar, tokenizer, mayForce, new ulong[grammar.Vocabulary.Words], grammar.Start)
     {
     }
 
-    private GrammarConstraint(TokenMasks masks, Tokenizer tokenizer, bool mayForce, int? state)
+    /// <summary>The same for a grammar that nobody shares.</summary>
+    internal GrammarConstraint(Grammar grammar, Tokenizer tokenizer)
+        : this(new TokenGrammar(grammar, TokenVocabulary.Of(tokenizer)), tokenizer)
     {
-        _masks = masks;
-        _tokenizer = tokenizer;
-        _mayForce = mayForce;
-        _state = state ?? masks.Start;
     }
 
-    public override bool IsOver => _masks.IsOver(_state);
+    private GrammarConstraint(TokenGrammar grammar, Tokenizer tokenizer, bool mayForce, ulong[] mask, GrammarState state) =>
+        (_grammar, _tokenizer, _mayForce, _mask, _state) = (grammar, tokenizer, mayForce, mask, state);
+
+    public override bool IsOver => _grammar.IsOver(_state);
 
     public override ReadOnlySpan<ulong> Allowed()
     {
         try
         {
-            return _masks.Allowed(_state);
+            _grammar.Allowed(_state, _mask);
+            return _mask;
         }
         catch (GrammarException e)
         {
-            throw new NativeGenException(NativeGenErrorCode.InvalidRequest, "The answer cannot be kept to the grammar any further: " + e.Message, e);
+            throw Lost(e);
         }
     }
 
     public override void Accept(int token)
     {
-        if (!_tokenizer.IsEndOfGeneration(token))
-            _state = _masks.Follow(_state, _tokenizer.Piece(token));
+        if (_tokenizer.IsEndOfGeneration(token))
+            return;
+        try
+        {
+            _state = _grammar.Follow(_state, _tokenizer.Piece(token));
+        }
+        catch (GrammarException e)
+        {
+            throw Lost(e);
+        }
     }
 
-    /// <summary>Longest tokens first; the last one is left to the model, since what comes behind the forced bytes may belong to it.</summary>
+    /// <summary>As the tokenizer writes them; the last one is left to the model, since what comes behind the forced bytes may belong to it.</summary>
     public override int Forced(Span<int> tokens)
     {
         if (!_mayForce)
             return 0;
-        int state = _state;
         Span<byte> bytes = stackalloc byte[MostForcedBytes];
-        int length = _masks.Forced(ref state, bytes);
+        int length;
+        try
+        {
+            length = _grammar.Forced(_state, bytes);
+        }
+        catch (GrammarException e)
+        {
+            throw Lost(e);
+        }
+
         if (length < LeastForcedBytes)
             return 0;
-        int count = _masks.Spell(bytes[..length], tokens);
+        int count = _grammar.Vocabulary.Spell(bytes[..length], tokens);
         for (int i = 0; i < count; i++)
             Accept(tokens[i]);
         return count;
     }
 
-    public override TokenConstraint Fork() => new GrammarConstraint(_masks, _tokenizer, _mayForce, _state);
+    public override TokenConstraint Fork() => new GrammarConstraint(_grammar, _tokenizer, _mayForce, _mask, _state);
+
+    private static NativeGenException Lost(GrammarException e) =>
+        new(NativeGenErrorCode.InvalidRequest, "The answer cannot be kept to the grammar any further: " + e.Message, e);
 }

@@ -7,13 +7,13 @@ using NativeGen.Tokenization;
 
 namespace NativeGen;
 
-/// <summary>Compiles forms once and keeps the last ones. Thread safe.</summary>
+/// <summary>Compiles forms once and keeps the last ones, with all that requests have found out about them. Thread safe.</summary>
 /// <param name="tokenizer">The model's.</param>
 internal sealed class ResponseForm(Tokenizer tokenizer)
 {
-    private const int MostKept = 64;
+    private const int MostKept = 16; // each grows to about 20 MB at most
 
-    private readonly Dictionary<string, Grammar> _grammars = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TokenGrammar> _grammars = new(StringComparer.Ordinal);
 
     /// <summary>The names of the options that bind the form, for messages.</summary>
     public static IEnumerable<string> Set(GenerationOptions options)
@@ -63,7 +63,7 @@ internal sealed class ResponseForm(Tokenizer tokenizer)
         return builder.Build(builder.Add("answer", expr));
     }
 
-    private Grammar Compile(string option, string text, Func<string, Grammar> compile)
+    private TokenGrammar Compile(string option, string text, Func<string, Grammar> compile)
     {
         var key = option + '\0' + text;
         lock (_grammars)
@@ -74,10 +74,10 @@ internal sealed class ResponseForm(Tokenizer tokenizer)
             }
         }
 
-        Grammar grammar;
+        TokenGrammar grammar;
         try
         {
-            grammar = compile(text);
+            grammar = new(compile(text), TokenVocabulary.Of(tokenizer));
         }
         catch (Exception e) when (e is GrammarException or SchemaException)
         {
@@ -86,6 +86,11 @@ internal sealed class ResponseForm(Tokenizer tokenizer)
 
         lock (_grammars)
         {
+            if (_grammars.TryGetValue(key, out var known))
+            {
+                return known; // another request was faster
+            }
+
             if (_grammars.Count == MostKept)
             {
                 _grammars.Clear();

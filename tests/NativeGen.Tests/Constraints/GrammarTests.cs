@@ -77,20 +77,21 @@ public sealed class GrammarTests
             value ::= "{" (string ":" value ("," string ":" value)*)? "}" | "[" (value ("," value)*)? "]" | string | "-"? [0-9]{1,5} | "true" | "null"
             string ::= "\"" ([^"\\\x00-\x1F] | "\\" ["\\/bfnrt])* "\""
             """;
-        TokenMasks masks = new(GbnfParser.Parse(Json), tokenizer);
+        TokenGrammar masks = new(GbnfParser.Parse(Json), TokenVocabulary.Of(tokenizer));
+        ulong[] allowed = new ulong[masks.Vocabulary.Words];
         Random random = new(5);
         int checkedTokens = 0;
         for (int round = 0; round < 40; round++)
         {
-            int state = masks.Start;
+            GrammarState state = masks.Start;
             for (int step = 0; step < 8; step++)
             {
-                ulong[] allowed = masks.Allowed(state).ToArray();
+                masks.Allowed(state, allowed);
                 List<int> next = [];
                 for (int id = 0; id < tokenizer.VocabularySize; id++)
                 {
                     bool expected = tokenizer.IsEndOfGeneration(id) ? masks.CanStop(state)
-                        : !tokenizer.IsSpecial(id) && tokenizer.Piece(id) is [not 0, ..] && masks.Follow(state, tokenizer.Piece(id)) != Automaton.Dead;
+                        : !tokenizer.IsSpecial(id) && tokenizer.Piece(id) is [not 0, ..] && !masks.Follow(state, tokenizer.Piece(id)).IsDead;
                     Assert.True(expected == ((allowed[id >> 6] >> id & 1) != 0), $"token {id} '{Encoding.UTF8.GetString(tokenizer.Piece(id))}'");
                     if (expected && !tokenizer.IsEndOfGeneration(id))
                         next.Add(id);

@@ -1,0 +1,123 @@
+// A grammar over a vocabulary: which tokens may come where a text stands, and which must. What has been found stays for all texts that follow it.
+using System.Text;
+using NativeGen.Tokenization;
+
+namespace NativeGen.Constraints;
+
+/// <summary>Where a text stands in a grammar. Two of one automaton and number are the same.</summary>
+internal readonly record struct GrammarState(Automaton Automaton, int Number)
+{
+    /// <summary>The text does not follow the grammar.</summary>
+    internal bool IsDead => Number == Automaton.Dead;
+}
+
+/// <summary>
+/// A grammar for one vocabulary. Thread safe: one caller at a time works, and what is known already is one look into a table. Its automaton grows with
+/// the texts; a full one makes room for a new one, which states that are still in use move to.
+/// </summary>
+internal sealed class TokenGrammar
+{
+    private const long WorkPerToken = 4_000_000; // items looked at for one mask or token, see Automaton.Budget
+
+    private readonly Lock _gate = new();
+    private Automaton _automaton;
+    private MaskCache _masks;
+
+    internal TokenGrammar(Grammar grammar, TokenVocabulary vocabulary)
+    {
+        Vocabulary = vocabulary;
+        _automaton = new(grammar);
+        _masks = new(_automaton, vocabulary);
+    }
+
+    internal TokenVocabulary Vocabulary { get; }
+
+    /// <summary>Before the first token.</summary>
+    internal GrammarState Start
+    {
+        get
+        {
+            lock (_gate)
+                return new(_automaton, _automaton.Start);
+        }
+    }
+
+    /// <summary>The state behind some bytes; dead if no text goes on like this.</summary>
+    /// <exception cref="GrammarException">The grammar is more ambiguous here than the limits allow.</exception>
+    internal GrammarState Follow(GrammarState state, ReadOnlySpan<byte> bytes)
+    {
+        lock (_gate)
+        {
+            int at = Current(state);
+            foreach (byte value in bytes)
+            {
+                if (at == Automaton.Dead)
+                    break;
+                at = _automaton.Step(at, value);
+            }
+
+            return new(_automaton, at);
+        }
+    }
+
+    /// <summary>The tokens that may come, a bit for each id.</summary>
+    /// <param name="state">Where the text stands.</param>
+    /// <param name="mask"><see cref="TokenVocabulary.Words"/> long.</param>
+    /// <exception cref="GrammarException">As for <see cref="Follow"/>.</exception>
+    internal void Allowed(GrammarState state, Span<ulong> mask)
+    {
+        lock (_gate)
+            _masks.Of(Current(state)).CopyTo(mask);
+    }
+
+    /// <summary>Whether the text may end here.</summary>
+    internal bool CanStop(GrammarState state)
+    {
+        lock (_gate)
+            return state.Automaton.CanStop(state.Number);
+    }
+
+    /// <summary>Whether it ends here and nothing can follow.</summary>
+    internal bool IsOver(GrammarState state)
+    {
+        lock (_gate)
+            return state.Automaton.IsOver(state.Number);
+    }
+
+    /// <summary>Writes the bytes that must come next, in whole scalars, until there is a choice, the text may end, or no more fit; returns how many.</summary>
+    internal int Forced(GrammarState state, Span<byte> bytes)
+    {
+        lock (_gate)
+        {
+            int at = Current(state), count = 0;
+            if (_automaton.IsInsideScalar(at))
+                return 0;
+            Span<byte> encoded = stackalloc byte[4];
+            while (_automaton.ForcedScalar(at) is >= 0 and int scalar)
+            {
+                int length = new Rune(scalar).EncodeToUtf8(encoded);
+                if (count + length > bytes.Length)
+                    break;
+                foreach (byte value in encoded[..length])
+                    at = _automaton.Step(at, value);
+                encoded[..length].CopyTo(bytes[count..]);
+                count += length;
+            }
+
+            return count;
+        }
+    }
+
+    // The state's number in the automaton in use; a full one is left to those whose states are still in it.
+    private int Current(GrammarState state)
+    {
+        if (_automaton.IsFull)
+        {
+            _automaton = new(_automaton.Grammar);
+            _masks = new(_automaton, Vocabulary);
+        }
+
+        _automaton.Budget = WorkPerToken;
+        return state.Automaton == _automaton ? state.Number : _automaton.Import(state.Automaton, state.Number);
+    }
+}
