@@ -9,6 +9,12 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using NativeGen.Benchmarks;
 
+if (args is ["masks", var vocabulary, .. var schemas])
+{
+    MaskCosts.Run(vocabulary, schemas);
+    return;
+}
+
 if (args is ["overhead", .. var rest] && rest.Length > 0)
 {
     await ManagedOverhead.RunAsync(rest);
