@@ -258,7 +258,7 @@ internal sealed class BpeEncoder : TextEncoder
         internal int[] Symbols = new int[256], Next = [], Previous = [];
         internal ulong[] Merges = new ulong[ShortWord];
         internal MergeHeap Heap = new();
-        internal readonly WordCache Words = new();
+        internal readonly WordCache Words = WordCache.OfThread;
 
         internal void Reserve(int symbols)
         {

@@ -152,7 +152,7 @@ internal sealed class SentencePieceEncoder : TextEncoder
     {
         private const int Kept = 1 << 16;
 
-        internal readonly WordCache Words = new();
+        internal readonly WordCache Words = WordCache.OfThread;
         internal MergeHeap Heap = new();
         internal int[] Starts = [], Lengths = [], Next = [], Previous = [];
 

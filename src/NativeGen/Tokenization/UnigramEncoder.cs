@@ -14,10 +14,12 @@ internal sealed class UnigramEncoder : TextEncoder
     private readonly CharacterMap _map;
     private readonly bool _addSpacePrefix, _mergeSpaces, _cutsWords;
     private readonly float _unknownScore;
+    private readonly float[] _scores; // by token
     private readonly ByteTrie _tokens = new(), _userDefined = new();
-    private readonly byte[] _plain = new byte[128]; // ASCII characters that always become this one; 0: it depends on what follows
+    private static readonly byte[] _same = [.. Enumerable.Range(0, 256).Select(b => (byte)b)];
+    private readonly byte[] _plain = new byte[256]; // ASCII characters that always become this one; 0: it depends on what follows
+    private readonly SearchValues<byte> _plainBytes;
     private readonly int _owner = WordCache.NewOwner();
-    [ThreadStatic] private static WordCache? _words;
 
     internal UnigramEncoder(Vocabulary vocabulary, TokenizerData data)
     {
@@ -26,11 +28,13 @@ internal sealed class UnigramEncoder : TextEncoder
         _addSpacePrefix = data.AddSpacePrefix ?? true;
         _mergeSpaces = data.RemoveExtraWhitespace ?? false;
         float least = float.MaxValue;
+        _scores = new float[vocabulary.Count];
         _cutsWords = true;
         for (int id = 0; id < vocabulary.Count; id++)
         {
             if (vocabulary.Is(id, TokenAttributes.Normal))
                 least = Math.Min(least, vocabulary.Score(id));
+            _scores[id] = vocabulary.Is(id, TokenAttributes.UserDefined) ? 0 : vocabulary.Score(id);
             ReadOnlySpan<byte> text = vocabulary.Table[id];
             if (vocabulary.Table.Find(text) != id)
                 continue; // of equal texts the first counts
@@ -46,92 +50,55 @@ internal sealed class UnigramEncoder : TextEncoder
 
         _unknownScore = (least == float.MaxValue ? 0 : least) - UnknownPenalty;
         _cutsWords &= _tokens.Longest(SpaceEscape.Utf8, out _) >= 0; // else a word's first character could be unknown, and one with the last word's end
-        for (byte b = 1; b < _plain.Length; b++)
+        for (byte b = 1; b < 0x80; b++)
         {
             if (_userDefined.Step(ByteTrie.Root, b) == ByteTrie.None)
                 _plain[b] = _map.Alone(b);
         }
+
+        _plainBytes = SearchValues.Create([.. _same.Where(b => _plain[b] != 0)]);
     }
 
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
     {
-        var normalized = new ArrayBufferWriter<byte>(text.Length * 2 + 16);
-        Normalize(text, normalized);
+        var normalized = new NormalizedText(text.Length + text.Length / 2, _addSpacePrefix, _mergeSpaces);
+        Normalize(text, ref normalized);
         if (_cutsWords)
-            CutWords(normalized.WrittenSpan, ref tokens);
+            CutWords(normalized.Written, ref tokens);
         else
-            Cut(normalized.WrittenSpan, ref tokens);
+            Cut(normalized.Written, ref tokens);
+        normalized.Dispose();
     }
 
-    private void Normalize(ReadOnlySpan<byte> text, ArrayBufferWriter<byte> output)
+    private void Normalize(ReadOnlySpan<byte> text, ref NormalizedText output)
     {
-        bool prepended = false, inWord = false;
         for (int at = 0; at < text.Length;)
         {
-            int plain = PlainRun(text[at..]);
-            if (plain > 0)
-            {
-                Span<byte> room = output.GetSpan(plain * 6); // a space, should one be due before every byte
-                int filled = 0;
-                foreach (byte b in text.Slice(at, plain))
-                    Add(_plain[b], room, ref filled);
-                output.Advance(filled);
-                at += plain;
-                continue;
-            }
-
-            ReadOnlySpan<byte> piece = _userDefined.Longest(text[at..], out int consumed) >= 0 ? text.Slice(at, consumed) : _map.Next(text[at..], out consumed);
+            int consumed = PlainRun(text[at..]);
+            if (consumed > 0)
+                output.Append(text.Slice(at, consumed), _plain);
+            else if (_userDefined.Longest(text[at..], out consumed) >= 0)
+                output.Append(text.Slice(at, consumed), _same);
+            else
+                output.Append(_map.Next(text[at..], out consumed), _same);
             at += consumed;
-            Span<byte> space = output.GetSpan(piece.Length * 6);
-            int written = 0;
-            foreach (byte b in piece)
-                Add(b, space, ref written);
-            output.Advance(written);
-        }
-
-        void Add(byte b, Span<byte> space, ref int written)
-        {
-            if (b == (byte)' ')
-            {
-                inWord = false;
-                if (!_mergeSpaces)
-                    Write(SpaceEscape.Utf8, space, ref written);
-                return;
-            }
-
-            if (!inWord)
-            {
-                inWord = true;
-                if ((_addSpacePrefix && !prepended) || _mergeSpaces)
-                {
-                    Write(SpaceEscape.Utf8, space, ref written);
-                    prepended = true;
-                }
-            }
-
-            space[written++] = b;
-        }
-
-        static void Write(ReadOnlySpan<byte> bytes, Span<byte> space, ref int written)
-        {
-            bytes.CopyTo(space[written..]);
-            written += bytes.Length;
         }
     }
 
     // How many of the next bytes are ASCII characters that stand for themselves whatever comes; the last one before anything else may not.
     private int PlainRun(ReadOnlySpan<byte> text)
     {
-        int length = 0;
-        while (length < text.Length && text[length] < 0x80 && _plain[text[length]] != 0)
-            length++;
+        const int most = 4096;
+        int ahead = Math.Min(text.Length, most), length = text[..ahead].IndexOfAnyExcept(_plainBytes);
+        if (length < 0)
+            length = ahead;
         return length < text.Length && text[length] >= 0x80 ? Math.Max(length - 1, 0) : length;
     }
 
     // No token holds a space behind another character, so the best cut of a text is that of its words, and words repeat.
     private void CutWords(ReadOnlySpan<byte> text, ref TokenWriter tokens)
     {
-        WordCache words = _words ??= new WordCache();
+        WordCache words = WordCache.OfThread;
         for (int start = 0; start < text.Length;)
         {
             int end = SpaceEscape.EndOfWord(text, start);
@@ -150,28 +117,32 @@ internal sealed class UnigramEncoder : TextEncoder
     // best[i]: the best way to spell text[..i]; its last token and where that begins.
     private void Cut(ReadOnlySpan<byte> text, ref TokenWriter tokens)
     {
+        const int shortText = 64;
+        Ending[]? rented = text.Length < shortText ? null : ArrayPool<Ending>.Shared.Rent(text.Length + 1);
+        Span<Ending> best = (rented ?? stackalloc Ending[shortText])[..(text.Length + 1)];
         int unknown = _vocabulary.Special.Unknown;
-        (int Token, int Start, double Score)[] best = ArrayPool<(int, int, double)>.Shared.Rent(text.Length + 1);
-        best.AsSpan(0, text.Length + 1).Fill((unknown, 0, double.NegativeInfinity));
-        best[0] = (unknown, 0, 0);
+        best.Fill(new(double.NegativeInfinity, unknown, 0));
+        best[0].Score = 0;
         for (int at = 0; at < text.Length;)
         {
             int character = Math.Min(UnicodeTables.AnnouncedLength(text[at]), text.Length - at);
             bool known = false;
             int node = ByteTrie.Root;
-            for (int length = 1; at + length <= text.Length && (node = _tokens.Step(node, text[at + length - 1])) != ByteTrie.None; length++)
+            double before = best[at].Score;
+            for (int end = at; end < text.Length && (node = _tokens.Step(node, text[end])) != ByteTrie.None;)
             {
+                end++;
                 int token = _tokens.Value(node);
                 if (token < 0)
                     continue;
-                known |= length == character;
-                double score = best[at].Score + (_vocabulary.Is(token, TokenAttributes.UserDefined) ? 0 : _vocabulary.Score(token));
-                if (score > best[at + length].Score)
-                    best[at + length] = (token, at, score);
+                known |= end == at + character;
+                double score = before + _scores[token];
+                if (score > best[end].Score)
+                    best[end] = new(score, token, at);
             }
 
-            if (!known && best[at].Score + _unknownScore > best[at + character].Score)
-                best[at + character] = (unknown, at, best[at].Score + _unknownScore);
+            if (!known && before + _unknownScore > best[at + character].Score)
+                best[at + character] = new(before + _unknownScore, unknown, at);
             at += character;
         }
 
@@ -186,7 +157,73 @@ internal sealed class UnigramEncoder : TextEncoder
         }
 
         tokens.Reverse(first);
-        ArrayPool<(int, int, double)>.Shared.Return(best);
+        if (rented is not null)
+            ArrayPool<Ending>.Shared.Return(rented);
+    }
+
+    private record struct Ending(double Score, int Token, int Start);
+
+    /// <summary>What tokens are looked for in: every space is U+2581, more of them where the model wants them. In a rented buffer that grows.</summary>
+    private ref struct NormalizedText(int expected, bool addSpacePrefix, bool mergeSpaces)
+    {
+        private byte[] _bytes = ArrayPool<byte>.Shared.Rent(expected);
+        private int _length;
+        private bool _inWord, _begun; // the last byte was no space; any byte was none
+
+        internal readonly ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
+
+        /// <summary>Appends bytes as the table has them.</summary>
+        internal void Append(ReadOnlySpan<byte> piece, byte[] table)
+        {
+            Span<byte> room = Reserve(piece.Length * 3 + 3); // a space becomes three bytes, there or before the next word
+            int n = 0;
+            bool inWord = _inWord;
+            foreach (byte raw in piece)
+            {
+                byte b = table[raw];
+                if (b == (byte)' ')
+                {
+                    inWord = false;
+                    if (!mergeSpaces)
+                        n += Space(room[n..]);
+                    continue;
+                }
+
+                if (!inWord)
+                {
+                    inWord = true;
+                    if (mergeSpaces || (addSpacePrefix && !_begun))
+                        n += Space(room[n..]);
+                    _begun = true;
+                }
+
+                room[n++] = b;
+            }
+
+            _inWord = inWord;
+            _length += n;
+        }
+
+        internal readonly void Dispose() => ArrayPool<byte>.Shared.Return(_bytes);
+
+        private Span<byte> Reserve(int bytes)
+        {
+            if (_bytes.Length - _length < bytes)
+            {
+                byte[] larger = ArrayPool<byte>.Shared.Rent(checked((_length + bytes) * 2));
+                Written.CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(_bytes);
+                _bytes = larger;
+            }
+
+            return _bytes.AsSpan(_length);
+        }
+
+        private static int Space(Span<byte> room)
+        {
+            SpaceEscape.Utf8.CopyTo(room);
+            return SpaceEscape.Utf8.Length;
+        }
     }
 
     /// <summary>
@@ -195,6 +232,7 @@ internal sealed class UnigramEncoder : TextEncoder
     /// </summary>
     private sealed class CharacterMap
     {
+        private const int MostBytes = 256; // of a replacement; Unicode's longest has 33, and a text must not become a million times longer
         private readonly uint[] _nodes = [];
         private readonly byte[] _replacements = [];
 
@@ -209,6 +247,16 @@ internal sealed class UnigramEncoder : TextEncoder
             for (int i = 0; i < _nodes.Length; i++)
                 _nodes[i] = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(4 + 4 * i));
             _replacements = data[(int)(4 + size)..];
+            int longest = 0;
+            for (ReadOnlySpan<byte> rest = _replacements; !rest.IsEmpty;)
+            {
+                int length = rest.IndexOf((byte)0) is var end && end < 0 ? rest.Length : end;
+                longest = Math.Max(longest, length);
+                rest = rest[Math.Min(length + 1, rest.Length)..];
+            }
+
+            if (longest > MostBytes)
+                throw Vocabulary.Invalid("tokenizer.ggml.precompiled_charsmap", $"replaces a character by {longest} bytes");
         }
 
         /// <summary>What the text begins with, normalized, and how many bytes of it that was.</summary>

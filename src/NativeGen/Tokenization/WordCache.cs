@@ -1,17 +1,21 @@
-// Words of a text repeat: the tokens of recent short ones, so that most need one look instead of merges. Each thread has one for BPE
-// and one for SentencePiece, 229 KB each, shared by all tokenizers of the kind.
+// Words of a text repeat: the tokens of recent short ones, so that most need one look instead of merges or a search. Each thread has one,
+// 458 KB, shared by all tokenizers.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace NativeGen.Tokenization;
 
-/// <summary>Direct-mapped: a word has one slot, and the last one that came there stays. Not thread safe.</summary>
+/// <summary>A word has two slots, and the last two that came there stay. Not thread safe.</summary>
 internal sealed class WordCache
 {
-    private const int LongestWord = 16, Slots = 4096, MostTokens = 8;
+    private const int LongestWord = 16, Pairs = 4096, MostTokens = 8;
     private static int _owners;
+    [ThreadStatic] private static WordCache? _ofThread;
 
-    private readonly Entry[] _entries = new Entry[Slots]; // 56 bytes each
+    private readonly Entry[] _entries = new Entry[2 * Pairs]; // 56 bytes each
+
+    /// <summary>The calling thread's.</summary>
+    internal static WordCache OfThread => _ofThread ??= new();
 
     /// <summary>A number that tells one encoder's words from another's.</summary>
     internal static int NewOwner() => Interlocked.Increment(ref _owners);
@@ -23,8 +27,13 @@ internal sealed class WordCache
             return false;
         (ulong first, ulong last) = Key(word);
         ref Entry entry = ref _entries[Slot(first, last)];
-        if (entry.First != first || entry.Last != last || entry.Owner != owner || entry.Length != word.Length)
-            return false;
+        if (!entry.Is(first, last, owner, word.Length))
+        {
+            entry = ref Unsafe.Add(ref entry, 1);
+            if (!entry.Is(first, last, owner, word.Length))
+                return false;
+        }
+
         for (int i = 0; i < entry.Count; i++)
             tokens.Add(entry.Tokens[i]);
         return true;
@@ -38,6 +47,7 @@ internal sealed class WordCache
             return;
         (ulong first, ulong last) = Key(word);
         ref Entry entry = ref _entries[Slot(first, last)];
+        Unsafe.Add(ref entry, 1) = entry;
         (entry.First, entry.Last, entry.Owner, entry.Length, entry.Count) = (first, last, owner, (byte)word.Length, (byte)count);
         tokens.Written[before..].CopyTo(entry.Tokens);
     }
@@ -56,7 +66,7 @@ internal sealed class WordCache
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Slot(ulong first, ulong last) => (int)(ByteStringTable.Mix(first ^ 0xA0761D6478BD642F, last ^ 0xE7037ED1A0B428DB) & (Slots - 1));
+    private static int Slot(ulong first, ulong last) => 2 * (int)(ByteStringTable.Mix(first ^ 0xA0761D6478BD642F, last ^ 0xE7037ED1A0B428DB) & (Pairs - 1));
 
     private struct Entry
     {
@@ -64,6 +74,9 @@ internal sealed class WordCache
         internal int Owner; // 0: free
         internal byte Length, Count;
         internal TokenBuffer Tokens;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        internal readonly bool Is(ulong first, ulong last, int owner, int length) => First == first && Last == last && Owner == owner && Length == length;
     }
 
     [InlineArray(MostTokens)]

@@ -5,9 +5,31 @@ using NativeGen.Tokenization.Unicode;
 
 namespace NativeGen.Tokenization;
 
-internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bool stripAccents) : TextEncoder
+internal sealed class WordPieceEncoder : TextEncoder
 {
-    private readonly ByteTrie _tokens = vocabulary.Table.ToTrie(vocabulary.Count);
+    private readonly Vocabulary _vocabulary;
+    private readonly bool _lowercase, _stripAccents;
+    private readonly ByteTrie _tokens;
+    private readonly (Role Role, byte Written)[] _ascii = new (Role, byte)[128];
+    private readonly int _owner = WordCache.NewOwner();
+
+    internal WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bool stripAccents)
+    {
+        (_vocabulary, _lowercase, _stripAccents) = (vocabulary, lowercase, stripAccents);
+        _tokens = vocabulary.Table.ToTrie(vocabulary.Count);
+        for (int c = 0; c < _ascii.Length; c++)
+            _ascii[c] = (RoleOf(c, out int written), (byte)written);
+    }
+
+    /// <summary>What a character does to the word before it.</summary>
+    private enum Role : byte
+    {
+        Nothing,
+        Continues,
+        Ends,
+        /// <summary>Ends it, and is a word by itself.</summary>
+        Alone,
+    }
 
     internal override void Encode(ReadOnlySpan<byte> text, bool atStart, ref TokenWriter tokens)
     {
@@ -15,44 +37,55 @@ internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bo
         byte[] rented = ArrayPool<byte>.Shared.Rent(text.Length * 2 + 8);
         Span<byte> word = rented;
         SpaceEscape.Utf8.CopyTo(word); // words carry it in front
-        int first = SpaceEscape.Utf8.Length, length = first;
+        int length = SpaceEscape.Utf8.Length;
+        WordCache words = WordCache.OfThread;
         for (int at = 0; at < text.Length;)
         {
-            int code = UnicodeTables.Decode(text, at, out int bytes);
+            Role role;
+            int written, bytes = 1;
+            if (text[at] < 0x80)
+                (role, written) = _ascii[text[at]];
+            else
+                role = RoleOf(UnicodeTables.Decode(text, at, out bytes), out written);
             at += bytes;
-            if (stripAccents)
-                code = UnicodeTables.BaseOf(code);
-            CharClass kind = UnicodeTables.ClassOf(code);
-            if (kind == CharClass.Space)
-            {
-                Flush(word, ref length, first, ref tokens);
-                continue;
-            }
-
-            if (code is 0 or 0xFFFD || kind == CharClass.Control || (stripAccents && kind == CharClass.Mark))
-                continue;
-            int written = lowercase ? UnicodeTables.ToLower(code) : code;
-            if (kind == CharClass.Punctuation || (code < 0x7F && kind == CharClass.Symbol) || IsChinese(code))
-            {
-                Flush(word, ref length, first, ref tokens);
+            if (role is Role.Ends or Role.Alone)
+                Flush(word, ref length, words, ref tokens);
+            if (role is Role.Continues or Role.Alone)
                 length += UnicodeTables.Encode(written, word[length..]);
-                Flush(word, ref length, first, ref tokens);
-                continue;
-            }
-
-            length += UnicodeTables.Encode(written, word[length..]);
+            if (role is Role.Alone)
+                Flush(word, ref length, words, ref tokens);
         }
 
-        Flush(word, ref length, first, ref tokens);
+        Flush(word, ref length, words, ref tokens);
         ArrayPool<byte>.Shared.Return(rented);
     }
 
-    private void Flush(ReadOnlySpan<byte> word, ref int length, int first, ref TokenWriter tokens)
+    private void Flush(ReadOnlySpan<byte> word, ref int length, WordCache words, ref TokenWriter tokens)
     {
-        if (length == first)
+        ReadOnlySpan<byte> letters = word[SpaceEscape.Utf8.Length..length];
+        if (letters.IsEmpty)
             return;
-        Spell(word[..length], ref tokens);
-        length = first;
+        if (!words.TryAppend(letters, _owner, ref tokens))
+        {
+            int before = tokens.Count;
+            Spell(word[..length], ref tokens);
+            words.Keep(letters, _owner, in tokens, before);
+        }
+
+        length = SpaceEscape.Utf8.Length;
+    }
+
+    private Role RoleOf(int code, out int written)
+    {
+        if (_stripAccents)
+            code = UnicodeTables.BaseOf(code);
+        written = _lowercase ? UnicodeTables.ToLower(code) : code;
+        CharClass kind = UnicodeTables.ClassOf(code);
+        if (kind == CharClass.Space)
+            return Role.Ends;
+        if (code is 0 or 0xFFFD || kind == CharClass.Control || (_stripAccents && kind == CharClass.Mark))
+            return Role.Nothing;
+        return kind == CharClass.Punctuation || (code < 0x7F && kind == CharClass.Symbol) || IsChinese(code) ? Role.Alone : Role.Continues;
     }
 
     private void Spell(ReadOnlySpan<byte> word, ref TokenWriter tokens)
@@ -71,8 +104,8 @@ internal sealed class WordPieceEncoder(Vocabulary vocabulary, bool lowercase, bo
             at += length;
         }
 
-        if (tokens.Count == before && vocabulary.Special.Unknown >= 0)
-            tokens.Add(vocabulary.Special.Unknown);
+        if (tokens.Count == before && _vocabulary.Special.Unknown >= 0)
+            tokens.Add(_vocabulary.Special.Unknown);
     }
 
     private static bool IsChinese(int code) => code
