@@ -22,14 +22,27 @@ internal static class UsageErrors
         return $"{Lower(message.TrimEnd('.'))}; {help}";
     }
 
-    /// <summary>An argument the library refused, by the name of the option that set it.</summary>
+    // Options of the library whose flags are not their names in small letters.
+    private static readonly (string Option, string Flag)[] Flags =
+    [
+        (nameof(GenerationOptions.ResponseFormat), "--json-schema"), (nameof(GenerationOptions.Choices), "--choice"), (nameof(GenerationOptions.Regex), "--regex"),
+        (nameof(GenerationOptions.Grammar), "--grammar"), (nameof(GenerationOptions.StopSequences), "--stop"), (nameof(GenerationOptions.DrySequenceBreakers), "--dry-sequence-breaker"),
+    ];
+
+    /// <summary>An argument the library refused, by the name of the flag that set it.</summary>
     public static string OfArgument(ArgumentException e)
     {
         if (e.ParamName is null)
             return e.Message;
-        var kebab = string.Concat(e.ParamName.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "-" : "") + char.ToLowerInvariant(c) : c.ToString()));
+        var flag = Array.Find(Flags, known => known.Option == e.ParamName).Flag
+            ?? "--" + string.Concat(e.ParamName.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "-" : "") + char.ToLowerInvariant(c) : c.ToString()));
         var message = e.Message.Replace($" (Parameter '{e.ParamName}')", "");
-        return message.StartsWith(e.ParamName, StringComparison.OrdinalIgnoreCase) ? $"--{kebab}{message[e.ParamName.Length..]}" : $"--{kebab}: {message}";
+        if (message.StartsWith(e.ParamName, StringComparison.OrdinalIgnoreCase))
+            return flag + message[e.ParamName.Length..];
+
+        // "ResponseFormat and Regex each bind the form": the others by their flags, too.
+        var named = Flags.Aggregate(message, (text, known) => text.StartsWith(known.Option + " and ", StringComparison.Ordinal) ? known.Flag + text[known.Option.Length..] : text);
+        return named != message ? named.Replace(" " + e.ParamName + " ", $" {flag} ", StringComparison.Ordinal) : $"{flag}: {message}";
     }
 
     // The parser gives a word that no option knows to the next free argument: `generate --temprature 1` would be a prompt.

@@ -9,7 +9,7 @@ namespace NativeGen.Constraints;
 /// has begun; what to return to is shared between items and between states, and two calls of a rule at one place are one call, so ambiguity adds
 /// up instead of multiplying (as in Earley's and Tomita's parsers). Grows up to <see cref="IsFull"/>; not thread safe.
 /// </summary>
-internal sealed class Automaton
+internal sealed partial class Automaton
 {
     /// <summary>No text leads on.</summary>
     internal const int Dead = 0;
@@ -23,7 +23,6 @@ internal sealed class Automaton
     /// <summary>The same before the minimum is reached: the loop may not be left.</summary>
     private const int TooFew = -2;
 
-    private const int MostWork = 1 << 15; // items looked at to make one state
     private const int Unknown = -1;
     private const long FullMemory = 16 << 20, MostMemory = 128 << 20;
 
@@ -34,13 +33,6 @@ internal sealed class Automaton
     private readonly List<(int Set, Utf8Part Partial)> _states = [];
     private int[] _next = []; // by state, then byte class
     private long _full = FullMemory;
-
-    // While one state is made.
-    private readonly List<Item> _kernel = [], _core = [];
-    private readonly Stack<Item> _stack = new();
-    private readonly ItemMarks _seen = new();
-    private readonly List<Item>?[] _callers; // by rule
-    private readonly PriorityQueue<int, int> _called = new(); // rules by rank
 
     internal Automaton(Grammar grammar)
     {
@@ -61,6 +53,8 @@ internal sealed class Automaton
 
     internal int StateCount => _states.Count;
 
+    internal ItemSets Sets => _sets;
+
     /// <summary>Time to go on with a new automaton (<see cref="Import"/>).</summary>
     internal bool IsFull => Memory > _full;
 
@@ -68,6 +62,9 @@ internal sealed class Automaton
     internal long Budget { get; set; } = 20_000_000;
 
     private long Memory => ((long)_states.Count * ((_classes * sizeof(int)) + 64)) + (_sets.ItemCount * 24L);
+
+    /// <summary>What may come next. Valid until another state is made.</summary>
+    internal ReadOnlySpan<Item> ItemsOf(int state) => _sets[_states[state].Set];
 
     /// <summary>Whether the text may end here.</summary>
     internal bool CanStop(int state)
@@ -282,124 +279,6 @@ internal sealed class Automaton
         return made;
     }
 
-    private void Begin()
-    {
-        _core.Clear();
-        _seen.Clear();
-        _stack.Clear();
-        while (_called.TryDequeue(out int rule, out _))
-            _callers[rule]!.Clear(); // left by a state that was given up
-    }
-
-    // Everything that can be reached from an item without reading: its Chars nodes go to the core, its calls to those who call.
-    private void Push(Item start, bool mayReturn)
-    {
-        _stack.Push(start);
-        while (_stack.TryPop(out Item item))
-        {
-            if (!_seen.Add(item))
-                continue;
-            if (_seen.Count > MostWork || --Budget < 0)
-                throw TooAmbiguous();
-            Node node = _grammar.Nodes[item.Node];
-            switch (node.Kind)
-            {
-                case NodeKind.Chars or NodeKind.End:
-                    _core.Add(item);
-                    break;
-                case NodeKind.Split:
-                    for (int i = node.A; i < node.B; i++)
-                        _stack.Push(new(_grammar.Targets[i], 0, item.Frame));
-                    break;
-                case NodeKind.Return:
-                    // A rule that ends where it began was empty, and its callers have gone on already.
-                    if (mayReturn)
-                    {
-                        foreach (Item caller in _sets[item.Frame])
-                            _stack.Push(caller);
-                    }
-
-                    break;
-                case NodeKind.Call:
-                    Call(node.A, new(node.B, 0, item.Frame));
-                    if (_grammar.Rules[node.A].Nullable)
-                        _stack.Push(new(node.B, 0, item.Frame));
-                    break;
-                case NodeKind.Loop:
-                    Loop loop = _grammar.Loops[node.A];
-                    if (item.Count >= loop.Min || item.Count == Plenty)
-                        _stack.Push(new(node.B, 0, item.Frame));
-                    if (item.Count < loop.Max)
-                        Call(loop.Body, item with { Count = Turn(item.Count, loop) });
-                    break;
-            }
-        }
-    }
-
-    private void Call(int rule, Item caller)
-    {
-        if (_callers[rule] is not { } callers)
-            _callers[rule] = callers = [];
-        if (callers.Count == 0)
-            _called.Enqueue(rule, _grammar.Rules[rule].Rank);
-
-        // Where nothing is left to do but return, the caller's own callers are who goes on: right recursion stays flat.
-        if (_grammar.IsTail[caller.Node])
-        {
-            foreach (Item item in _sets[caller.Frame])
-                callers.Add(item);
-        }
-        else
-        {
-            callers.Add(caller);
-        }
-
-        if (callers.Count > MostWork)
-            throw TooAmbiguous();
-    }
-
-    // Begins the rules that were called, each once with all its callers, those that begin with others first; gives the state that results.
-    private int Close()
-    {
-        while (_called.TryDequeue(out int rule, out _))
-        {
-            List<Item> callers = _callers[rule]!;
-            callers.Sort(Item.Order);
-            Thin(callers);
-            if (callers.Count > MostItems)
-                throw TooAmbiguous();
-            int frame = _sets.Intern(CollectionsMarshal.AsSpan(callers));
-            callers.Clear();
-            Push(new(_grammar.Rules[rule].Start, 0, frame), mayReturn: false);
-        }
-
-        if (_core.Count > MostItems)
-            throw TooAmbiguous();
-        _core.Sort(Item.Order);
-        return _core.Count == 0 ? Dead : State(_sets.Intern(CollectionsMarshal.AsSpan(_core)), default);
-    }
-
-    // Drops doubles, and of a loop with its minimum behind it all but the least count: the others may do nothing that this one may not.
-    private void Thin(List<Item> sorted)
-    {
-        int n = 0;
-        foreach (Item item in CollectionsMarshal.AsSpan(sorted))
-        {
-            if (n > 0 && sorted[n - 1] is var last && last.Node == item.Node && last.Frame == item.Frame)
-            {
-                if (last.Count == item.Count)
-                    continue;
-                Node node = _grammar.Nodes[item.Node];
-                if (node.Kind == NodeKind.Loop && last.Count >= _grammar.Loops[node.A].Min)
-                    continue;
-            }
-
-            sorted[n++] = item;
-        }
-
-        sorted.RemoveRange(n, sorted.Count - n);
-    }
-
     private int State(int set, Utf8Part partial)
     {
         ref int number = ref CollectionsMarshal.GetValueRefOrAddDefault(_numbers, (set, partial.Packed), out bool exists);
@@ -422,13 +301,6 @@ internal sealed class Automaton
         }
 
         return number;
-    }
-
-    private static int Turn(int count, Loop loop)
-    {
-        if (count < 0)
-            return count;
-        return loop.Max == int.MaxValue ? Math.Min(count + 1, loop.Min) : count + 1;
     }
 
     private int TargetOf(Node node, int scalar)
@@ -458,44 +330,4 @@ internal sealed class Automaton
 
     private static GrammarException TooAmbiguous() =>
         new($"The grammar is too ambiguous: more than {MostItems} ways to go on are open at one place of a text.");
-}
-
-/// <summary>The bytes of a scalar that has begun: the scalars that they may become, and how many bytes are missing. Nothing begun by default.</summary>
-internal readonly struct Utf8Part
-{
-    private readonly int _bits, _missing, _length;
-
-    private Utf8Part(int bits, int missing, int length) => (_bits, _missing, _length) = (bits, missing, length);
-
-    internal bool IsBegun => _missing > 0;
-
-    /// <summary>Names the part; 0 for none.</summary>
-    internal int Packed => (_bits << 4) | (_length << 2) | _missing;
-
-    /// <summary>The least scalar that begins like this.</summary>
-    internal int First => Math.Max(_bits << (6 * _missing), _length switch { 2 => 0x80, 3 => 0x800, 4 => 0x10000, _ => 0 });
-
-    /// <summary>The greatest.</summary>
-    internal int Last => Math.Min(((_bits + 1) << (6 * _missing)) - 1, CodePointSet.Most);
-
-    /// <summary>One byte more; false if no scalar has these bytes (too long a form, beyond U+10FFFF, or no UTF-8 at all).</summary>
-    internal bool TryAdd(byte value, out Utf8Part next)
-    {
-        if (_missing > 0)
-        {
-            next = new((_bits << 6) | (value & 0x3F), _missing - 1, _length);
-            return (value & 0xC0) == 0x80 && next.First <= next.Last;
-        }
-
-        next = value switch
-        {
-            < 0x80 => new(value, 0, 1),
-            < 0xC0 => default,
-            < 0xE0 => new(value & 0x1F, 1, 2),
-            < 0xF0 => new(value & 0x0F, 2, 3),
-            < 0xF8 => new(value & 0x07, 3, 4),
-            _ => default,
-        };
-        return next._length > 0 && next.First <= next.Last;
-    }
 }

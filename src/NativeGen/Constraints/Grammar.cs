@@ -43,7 +43,15 @@ internal sealed class Grammar
     /// <summary>Nodes that every grammar has.</summary>
     internal const int EndNode = 0, ReturnNode = 1, NeverNode = 2;
 
+    /// <summary>Instead of a text's length: there is none.</summary>
+    internal const int NoEnd = int.MaxValue;
+
+    private const int Longest = 1 << 28; // lengths beyond it are all alike
+
     internal required Node[] Nodes { get; init; }
+
+    /// <summary>By node: bytes of the shortest text from it to the end of its rule, or <see cref="NoEnd"/>.</summary>
+    internal required int[] Shortest { get; init; }
 
     /// <summary>By node: nothing but returning is left.</summary>
     internal required bool[] IsTail { get; init; }
@@ -70,4 +78,10 @@ internal sealed class Grammar
     internal required byte[] ClassBytes { get; init; }
 
     internal int ClassCount => ClassBytes.Length;
+
+    /// <summary>The length of two texts in a row.</summary>
+    internal static int Both(int a, int b) => a == NoEnd || b == NoEnd ? NoEnd : Math.Min(a + b, Longest);
+
+    /// <summary>The length of so many texts in a row.</summary>
+    internal static int Times(int count, int length) => count == 0 ? 0 : length == NoEnd ? NoEnd : (int)Math.Min((long)count * length, Longest);
 }

@@ -17,14 +17,14 @@ internal sealed class GrammarAnalysis
     internal static Grammar? Finish(List<Node> nodes, List<Edge> edges, List<int> targets, List<Loop> loops, (string Name, int Start)[] rules, int root)
     {
         GrammarAnalysis graph = new([.. nodes], [.. edges], [.. targets], [.. loops], rules);
-        (int[] starts, int[] dependents) = graph.Dependents();
+        (int[] starts, Dependent[] dependents) = graph.Dependents();
         bool[] nullable = graph.Solve(starts, dependents, graph.IsNullable);
         graph.RelaxLoops(nullable);
         int[] byRank = graph.Rank(nullable);
-        bool[] productive = graph.Solve(starts, dependents, graph.IsProductive);
-        if (!productive[rules[root].Start])
+        int[] shortest = graph.Shortest(starts, dependents);
+        if (shortest[rules[root].Start] == Grammar.NoEnd)
             return null;
-        Edge[] kept = graph.Prune(productive);
+        Edge[] kept = graph.Prune(shortest);
         (byte[] classOf, byte[] byteOf) = ByteClasses.Of(kept);
         int[] ranks = new int[rules.Length];
         for (int rank = 0; rank < byRank.Length; rank++)
@@ -33,6 +33,7 @@ internal sealed class GrammarAnalysis
         {
             Nodes = graph._nodes,
             IsTail = graph.Tails(),
+            Shortest = shortest,
             Edges = kept,
             Targets = graph._targets,
             Loops = graph._loops,
@@ -55,32 +56,6 @@ internal sealed class GrammarAnalysis
             NodeKind.Loop => (_loops[n.A].Min == 0 || nullable[_rules[_loops[n.A].Body].Start]) && nullable[n.B],
             _ => false,
         };
-    }
-
-    private bool IsProductive(int node, bool[] productive)
-    {
-        Node n = _nodes[node];
-        switch (n.Kind)
-        {
-            case NodeKind.End or NodeKind.Return:
-                return true;
-            case NodeKind.Split:
-                return AnyTarget(n, productive);
-            case NodeKind.Call:
-                return productive[_rules[n.A].Start] && productive[n.B];
-            case NodeKind.Loop:
-                return (_loops[n.A].Min == 0 || productive[_rules[_loops[n.A].Body].Start]) && productive[n.B];
-            case NodeKind.Chars:
-                for (int i = n.A; i < n.B; i++)
-                {
-                    if (productive[_edges[i].Target])
-                        return true;
-                }
-
-                return false;
-            default:
-                return false;
-        }
     }
 
     private bool AnyTarget(Node split, bool[] values)
@@ -193,13 +168,13 @@ internal sealed class GrammarAnalysis
     }
 
     // Ways that never come to an end go: then whatever is alive can be completed.
-    private Edge[] Prune(bool[] productive)
+    private Edge[] Prune(int[] shortest)
     {
         List<Edge> kept = new(_edges.Length);
         for (int node = 0; node < _nodes.Length; node++)
         {
             Node n = _nodes[node];
-            if (!productive[node])
+            if (shortest[node] == Grammar.NoEnd)
             {
                 _nodes[node] = new(NodeKind.Never, 0, 0);
             }
@@ -208,7 +183,7 @@ internal sealed class GrammarAnalysis
                 int first = kept.Count;
                 for (int i = n.A; i < n.B; i++)
                 {
-                    if (productive[_edges[i].Target])
+                    if (shortest[_edges[i].Target] != Grammar.NoEnd)
                         kept.Add(_edges[i]);
                 }
 
@@ -237,10 +212,10 @@ internal sealed class GrammarAnalysis
     }
 
     // By node: those whose answer may change with its own.
-    private (int[] Starts, int[] Dependents) Dependents()
+    private (int[] Starts, Dependent[] Dependents) Dependents()
     {
         int[] starts = new int[_nodes.Length + 2];
-        int[] dependents = [];
+        Dependent[] dependents = [];
         for (int pass = 0; pass < 2; pass++)
         {
             for (int node = 0; node < _nodes.Length; node++)
@@ -254,7 +229,7 @@ internal sealed class GrammarAnalysis
                         break;
                     case NodeKind.Chars:
                         for (int i = n.A; i < n.B; i++)
-                            Note(_edges[i].Target, node);
+                            Note(_edges[i].Target, node, Utf8Part.LengthOf(_edges[i].First));
                         break;
                     case NodeKind.Call:
                         Note(_rules[n.A].Start, node);
@@ -272,15 +247,15 @@ internal sealed class GrammarAnalysis
                 // Counts to places: starts[n + 1] moves to the end of n's list while it fills.
                 for (int i = 1; i < starts.Length; i++)
                     starts[i] += starts[i - 1];
-                dependents = new int[starts[^1]];
+                dependents = new Dependent[starts[^1]];
             }
 
-            void Note(int on, int node)
+            void Note(int on, int node, int bytes = 0)
             {
                 if (pass == 0)
                     starts[on + 2]++;
                 else
-                    dependents[starts[on + 1]++] = node;
+                    dependents[starts[on + 1]++] = new(node, bytes);
             }
         }
 
@@ -288,7 +263,7 @@ internal sealed class GrammarAnalysis
     }
 
     /// <summary>The least set of nodes that the condition, which may only grow, closes.</summary>
-    private bool[] Solve(int[] starts, int[] dependents, Func<int, bool[], bool> holds)
+    private bool[] Solve(int[] starts, Dependent[] dependents, Func<int, bool[], bool> holds)
     {
         bool[] values = new bool[_nodes.Length];
         Stack<int> stack = new();
@@ -297,7 +272,7 @@ internal sealed class GrammarAnalysis
         while (stack.TryPop(out int node))
         {
             for (int i = starts[node]; i < starts[node + 1]; i++)
-                Visit(dependents[i]);
+                Visit(dependents[i].Node);
         }
 
         return values;
@@ -310,4 +285,43 @@ internal sealed class GrammarAnalysis
             stack.Push(node);
         }
     }
+
+    /// <summary>By node: bytes of the shortest text from it to the end of its rule. Dijkstra's algorithm as Knuth carried it over to grammars.</summary>
+    private int[] Shortest(int[] starts, Dependent[] dependents)
+    {
+        int[] shortest = new int[_nodes.Length];
+        shortest.AsSpan().Fill(Grammar.NoEnd);
+        PriorityQueue<int, int> queue = new();
+        Offer(Grammar.EndNode, 0);
+        Offer(Grammar.ReturnNode, 0);
+        while (queue.TryDequeue(out int node, out int bytes))
+        {
+            if (bytes > shortest[node])
+                continue; // a better offer came before
+            for (int i = starts[node]; i < starts[node + 1]; i++)
+            {
+                (int dependent, int read) = dependents[i];
+                Node n = _nodes[dependent];
+                Offer(dependent, n.Kind switch
+                {
+                    NodeKind.Call => Grammar.Both(shortest[_rules[n.A].Start], shortest[n.B]),
+                    NodeKind.Loop => Grammar.Both(Grammar.Times(_loops[n.A].Min, shortest[_rules[_loops[n.A].Body].Start]), shortest[n.B]),
+                    _ => Grammar.Both(bytes, read),
+                });
+            }
+        }
+
+        return shortest;
+
+        void Offer(int node, int bytes)
+        {
+            if (bytes >= shortest[node])
+                return;
+            shortest[node] = bytes;
+            queue.Enqueue(node, bytes);
+        }
+    }
+
+    /// <summary>A node whose answer depends on another's, which it comes to after so many bytes.</summary>
+    private readonly record struct Dependent(int Node, int Bytes);
 }

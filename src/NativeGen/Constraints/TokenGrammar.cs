@@ -22,12 +22,14 @@ internal sealed class TokenGrammar
     private readonly Lock _gate = new();
     private Automaton _automaton;
     private MaskCache _masks;
+    private Endings _endings;
 
     internal TokenGrammar(Grammar grammar, TokenVocabulary vocabulary)
     {
         Vocabulary = vocabulary;
         _automaton = new(grammar);
         _masks = new(_automaton, vocabulary);
+        _endings = new(_automaton, vocabulary.Trie);
     }
 
     internal TokenVocabulary Vocabulary { get; }
@@ -84,6 +86,37 @@ internal sealed class TokenGrammar
             return state.Automaton.IsOver(state.Number);
     }
 
+    /// <summary>Whether so many tokens are enough to bring the text to where it may end.</summary>
+    internal bool CanEnd(GrammarState state, int tokens)
+    {
+        lock (_gate)
+        {
+            try
+            {
+                int at = Current(state), bytes = _endings.Bytes(at);
+                return bytes != Endings.None && (bytes <= tokens && Vocabulary.SpellsEveryByte ? true : (long)tokens * Vocabulary.Trie.Deepest >= bytes && _endings.Tokens(at) <= tokens);
+            }
+            catch (GrammarException)
+            {
+                return false; // too ambiguous to say
+            }
+        }
+    }
+
+    /// <summary>The tokens that begin the shortest way to where the text may end, if no more than <paramref name="left"/> may follow; where it may end, the end's.</summary>
+    internal void Ending(GrammarState state, int left, Span<ulong> mask)
+    {
+        mask.Clear();
+        lock (_gate)
+        {
+            int at = Current(state);
+            if (_endings.Tokens(at) == 0)
+                Vocabulary.Ends.CopyTo(mask);
+            else
+                _endings.Mark(at, left, mask);
+        }
+    }
+
     /// <summary>Writes the bytes that must come next, in whole scalars, until there is a choice, the text may end, or no more fit; returns how many.</summary>
     internal int Forced(GrammarState state, Span<byte> bytes)
     {
@@ -115,6 +148,7 @@ internal sealed class TokenGrammar
         {
             _automaton = new(_automaton.Grammar);
             _masks = new(_automaton, Vocabulary);
+            _endings = new(_automaton, Vocabulary.Trie);
         }
 
         _automaton.Budget = WorkPerToken;

@@ -138,23 +138,33 @@ internal sealed class TokenTrie
         length = 0;
         for (int depth = 1; depth <= bytes.Length; depth++)
         {
-            int child = node + 1, end = Ends[node];
-            while (child < end && Bytes[child] != bytes[depth - 1])
-                child = Ends[child];
-            if (child >= end)
+            int child = Child(node, bytes[depth - 1]);
+            if (child < 0)
             {
                 open = false;
                 return token;
             }
 
             node = child;
-            if (FirstTokens[node + 1] > FirstTokens[node])
+            if (HasTokens(node))
                 (token, length) = (Tokens[FirstTokens[node]], depth);
         }
 
         open = Ends[node] > node + 1 || bytes.IsEmpty;
         return token;
     }
+
+    /// <summary>The node that a byte leads to, or -1.</summary>
+    internal int Child(int node, byte value)
+    {
+        int child = node + 1, end = Ends[node];
+        while (child < end && Bytes[child] != value)
+            child = Ends[child];
+        return child < end ? child : -1;
+    }
+
+    /// <summary>Whether a token ends at a node.</summary>
+    internal bool HasTokens(int node) => FirstTokens[node + 1] > FirstTokens[node];
 
     private static int ScalarsIn(ReadOnlySpan<byte> text)
     {

@@ -22,6 +22,7 @@ internal sealed class TokenVocabulary
         LongTrie = TokenTrie.Create(tokenizer, ShortScalars + 1);
         All = MaskOf(Trie.Tokens);
         Long = MaskOf(LongTrie.Tokens);
+        SpellsEveryByte = Enumerable.Range(1, 0xF4).All(value => value is 0xC0 or 0xC1 || (Trie.Child(0, (byte)value) is > 0 and var node && Trie.HasTokens(node)));
         Ends = MaskOf(Enumerable.Range(0, tokenizer.VocabularySize).Where(tokenizer.IsEndOfGeneration));
     }
 
@@ -38,6 +39,9 @@ internal sealed class TokenVocabulary
 
     /// <summary>Those of <see cref="LongTrie"/>.</summary>
     internal ulong[] Long { get; }
+
+    /// <summary>Whether each byte of UTF-8 but NUL is a token: no text then takes more tokens than it has bytes.</summary>
+    internal bool SpellsEveryByte { get; }
 
     /// <summary>End-of-generation tokens.</summary>
     internal ulong[] Ends { get; }

@@ -7,7 +7,7 @@ public enum FinishReason
     /// <summary>The model ended it with one of its end-of-generation tokens.</summary>
     Stop,
 
-    /// <summary>MaxNewTokens or MaxLength was reached.</summary>
+    /// <summary>MaxNewTokens or MaxLength ended it. An answer bound to a form is whole all the same if its shortest ending fitted.</summary>
     Length,
 
     /// <summary>One of the request's stop sequences came up; the text is cut before it.</summary>
@@ -16,7 +16,7 @@ public enum FinishReason
     /// <summary>The model asks for tools to be called.</summary>
     ToolCalls,
 
-    /// <summary>The model's context is full.</summary>
+    /// <summary>The model's context is full; else as <see cref="Length"/>.</summary>
     ContextFull,
 
     /// <summary>The answer repeated one passage over and over: see <see cref="GenerationOptions.MaxRepeats"/>.</summary>

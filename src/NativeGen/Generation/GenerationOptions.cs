@@ -202,8 +202,9 @@ public sealed record GenerationOptions
     /// <summary>
     /// The form of the answer: text (default), JSON (an object), or JSON that a schema describes. What the answer may be is enforced token by token: it
     /// is compact JSON, with members in the schema's order. A schema (draft 2020-12 or 07) of which something cannot be enforced throws and names the
-    /// place. If <see cref="MaxNewTokens"/> or the context ends it before it is whole, the finish reason says so. At most one of this,
-    /// <see cref="Choices"/>, <see cref="Regex"/> and <see cref="Grammar"/> may be set.
+    /// place. When <see cref="MaxNewTokens"/> or the context leaves no more room than the shortest ending takes, that is what comes: the answer is whole, and
+    /// the finish reason says that the limit ended it. Only where no ending fits it is cut. At most one of this, <see cref="Choices"/>,
+    /// <see cref="Regex"/> and <see cref="Grammar"/> may be set.
     /// </summary>
     public ChatResponseFormat? ResponseFormat { get; init; }
 

@@ -424,8 +424,15 @@ internal sealed class DecodeLoop : IAsyncDisposable
         SamplingContext context = new(sequence.Tokens, sequence.PromptLength, request.Seed, sequence.Index, sequence.Length) { State = sequence.SamplerState };
         var constraint = sequence.Constraint;
         var token = request.Sampler.Sample(logits, constraint, context, _candidates, out var state);
+        var left = Left(sequence) - 1;
+        if (constraint?.Accept(token, left) == false)
+        {
+            // With it the text could not be completed in what is left: chosen again, among what completes it.
+            token = request.Sampler.Sample(logits, constraint, context, _candidates, out state);
+            constraint.Accept(token, left);
+        }
+
         sequence.SamplerState = state;
-        constraint?.Accept(token);
         if (!Append(sequence, token, logits) || constraint is null)
         {
             return;
@@ -433,7 +440,7 @@ internal sealed class DecodeLoop : IAsyncDisposable
 
         // What must come now needs no step of its own: the next one computes it all together.
         Span<int> forced = stackalloc int[TokenConstraint.MostForced];
-        var count = constraint.Forced(forced);
+        var count = constraint.Forced(forced, left);
         for (var i = 0; i < count && Append(sequence, forced[i], []); i++)
         {
         }
@@ -453,8 +460,7 @@ internal sealed class DecodeLoop : IAsyncDisposable
         FinishReason? reason =
             (uint)token < (uint)request.EndTokens.Length && request.EndTokens.Span[token] ? FinishReason.Stop
             : ended is not null ? ended
-            : sequence.Generated >= request.MaxNewTokens ? FinishReason.Length
-            : sequence.Length >= LongestSequence ? FinishReason.ContextFull
+            : Left(sequence) == 0 ? Limit(sequence)
             : null;
         if (reason is { } why)
         {
@@ -464,9 +470,21 @@ internal sealed class DecodeLoop : IAsyncDisposable
         return reason is null;
     }
 
-    private static void Finish(LoopSequence sequence, FinishReason reason)
+    /// <summary>How many tokens the sequence may still get.</summary>
+    private int Left(LoopSequence sequence) => Math.Min(sequence.Request.MaxNewTokens - sequence.Generated, LongestSequence - sequence.Length);
+
+    /// <summary>What <see cref="Left"/> comes from.</summary>
+    private FinishReason Limit(LoopSequence sequence) =>
+        sequence.Request.MaxNewTokens - sequence.Generated <= LongestSequence - sequence.Length ? FinishReason.Length : FinishReason.ContextFull;
+
+    private void Finish(LoopSequence sequence, FinishReason reason)
     {
         sequence.Finished = true;
+        if (reason == FinishReason.Stop && sequence.Constraint?.IsCurtailed == true)
+        {
+            reason = Limit(sequence);
+        }
+
         sequence.Request.Sink.Finish(sequence, reason);
     }
 

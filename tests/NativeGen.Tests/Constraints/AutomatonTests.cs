@@ -168,7 +168,7 @@ public sealed class AutomatonTests
             const string Text = "The answer to every question, \"naïve\" or not, is 42; unbelievably";
             GrammarConstraint constraint = new(GbnfParser.Parse($"root ::= \"{Text.Replace("\"", "\\\"", StringComparison.Ordinal)}\" [a-z]*"), tokenizer);
             int[] forced = new int[64];
-            int count = constraint.Forced(forced);
+            int count = constraint.Forced(forced, 100);
             int[] whole = tokenizer.Encode("\n" + Text, addSpecial: false);
             int[] own = whole[(tokenizer.Decode(whole.AsSpan(0, 1)).Contains('\n', StringComparison.Ordinal) ? 1 : 2)..];
             Assert.Equal(own[..^1], forced[..count]);

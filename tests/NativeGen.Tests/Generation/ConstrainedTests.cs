@@ -75,6 +75,22 @@ public sealed partial class ConstrainedTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task TheLimitClosesWhatItWouldCutAndSaysSo()
+    {
+        GenerationOptions options = new() { Grammar = "root ::= \"[\" [0-9]+ (\",\" [0-9]+)* \"]\"", Temperature = 1.5f, TopK = 0, TopP = 1, MinP = 0, MaxNewTokens = 12 };
+        int closed = 0;
+        for (int seed = 0; seed < 10; seed++)
+        {
+            GenerationResult result = await _generator.GenerateAsync("Numbers: ", options with { Seed = seed }, Stop);
+            Assert.Matches(@"^\[[0-9]+(,[0-9]+)*\]$", result.Text);
+            Assert.InRange(result.Usage.GeneratedTokens, 1, 12);
+            closed += result.FinishReason == FinishReason.Length ? 1 : 0;
+        }
+
+        Assert.True(closed > 0);
+    }
+
+    [Fact]
     public async Task AnAnswerIsOneOfTheChoices()
     {
         string[] choices = ["yes", "no", "not now", "no, never", "✓"];
