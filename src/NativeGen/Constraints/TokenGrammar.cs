@@ -20,13 +20,18 @@ internal sealed class TokenGrammar
     private const long WorkPerToken = 4_000_000; // items looked at for one mask or token, see Automaton.Budget
 
     private readonly Lock _gate = new();
+    private readonly (int Token, char Mark)[] _marks;
     private Automaton _automaton;
     private MaskCache _masks;
     private Endings _endings;
 
-    internal TokenGrammar(Grammar grammar, TokenVocabulary vocabulary)
+    /// <param name="grammar">The grammar.</param>
+    /// <param name="vocabulary">The vocabulary.</param>
+    /// <param name="marks">Control tokens that the grammar has, each as the character that stands for it there.</param>
+    internal TokenGrammar(Grammar grammar, TokenVocabulary vocabulary, ControlMarks? marks = null)
     {
         Vocabulary = vocabulary;
+        _marks = [.. marks?.All ?? []];
         _automaton = new(grammar);
         _masks = new(_automaton, vocabulary);
         _endings = new(_automaton, vocabulary.Trie);
@@ -62,14 +67,41 @@ internal sealed class TokenGrammar
         }
     }
 
+    /// <summary>The state behind a token, a control token or the bytes that it is; dead if no text goes on like this.</summary>
+    internal GrammarState Follow(GrammarState state, int token, ReadOnlySpan<byte> bytes)
+    {
+        foreach ((int control, char mark) in _marks)
+        {
+            if (control != token)
+                continue;
+            lock (_gate)
+            {
+                int at = Current(state);
+                return new(_automaton, _automaton.IsInsideScalar(at) ? Automaton.Dead : _automaton.Advance(at, mark));
+            }
+        }
+
+        return Follow(state, bytes);
+    }
+
     /// <summary>The tokens that may come, a bit for each id.</summary>
     /// <param name="state">Where the text stands.</param>
     /// <param name="mask"><see cref="TokenVocabulary.Words"/> long.</param>
-    /// <exception cref="GrammarException">As for <see cref="Follow"/>.</exception>
+    /// <exception cref="GrammarException">The grammar is more ambiguous here than the limits allow.</exception>
     internal void Allowed(GrammarState state, Span<ulong> mask)
     {
         lock (_gate)
-            _masks.Of(Current(state)).CopyTo(mask);
+        {
+            int at = Current(state);
+            _masks.Of(at).CopyTo(mask);
+            if (_automaton.IsInsideScalar(at))
+                return;
+            foreach ((int token, char mark) in _marks)
+            {
+                if (_automaton.Advance(at, mark) != Automaton.Dead)
+                    mask[token >> 6] |= 1ul << token;
+            }
+        }
     }
 
     /// <summary>Whether the text may end here.</summary>
@@ -86,9 +118,11 @@ internal sealed class TokenGrammar
             return state.Automaton.IsOver(state.Number);
     }
 
-    /// <summary>Whether so many tokens are enough to bring the text to where it may end.</summary>
+    /// <summary>Whether so many tokens are enough to bring the text to where it may end. Not known, so false, for a grammar with control tokens.</summary>
     internal bool CanEnd(GrammarState state, int tokens)
     {
+        if (_marks.Length > 0)
+            return false; // endings are counted in bytes, and marks have none
         lock (_gate)
         {
             try
@@ -126,7 +160,7 @@ internal sealed class TokenGrammar
             if (_automaton.IsInsideScalar(at))
                 return 0;
             Span<byte> encoded = stackalloc byte[4];
-            while (_automaton.ForcedScalar(at) is >= 0 and int scalar)
+            while (_automaton.ForcedScalar(at) is >= 0 and int scalar && Rune.IsValid(scalar)) // a mark is left to the model
             {
                 int length = new Rune(scalar).EncodeToUtf8(encoded);
                 if (count + length > bytes.Length)

@@ -122,7 +122,7 @@ internal sealed class GrammarConstraint : TokenConstraint
     {
         try
         {
-            return _grammar.Follow(state, _tokenizer.Piece(token));
+            return _grammar.Follow(state, token, _tokenizer.Piece(token));
         }
         catch (GrammarException e)
         {

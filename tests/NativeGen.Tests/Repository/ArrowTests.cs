@@ -12,7 +12,7 @@ public sealed class ArrowTests
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
         ["Hosting"] = ["Generation", "Scheduling", "Models", "Interop", "Tokenization", "Sampling"],
-        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling", "Constraints", "Templates"],
+        ["Generation"] = ["Scheduling", "Models", "Interop", "Tokenization", "Sampling", "Constraints", "Templates", "Chat"],
         ["Scheduling"] = ["Models", "Interop", "Sampling"],
         ["Models"] = ["Interop", "Tokenization"],
         ["Interop"] = [],
@@ -20,6 +20,7 @@ public sealed class ArrowTests
         ["Sampling"] = [],
         ["Constraints"] = ["Tokenization"],
         ["Templates"] = [],
+        ["Chat"] = ["Templates", "Constraints", "Tokenization"],
     };
 
     private static readonly string[] Everybodys = [nameof(NativeGenException), nameof(NativeGenErrorCode), nameof(FinishReason), nameof(GenerationPriority)];
