@@ -1,5 +1,5 @@
-// 1,000 answers under the schemas of the goldens at temperature 1.5, by the CLI, read by ajv: all must be valid; those that the token limit cut are
-// counted apart. node run.mjs [ANSWERS] [MODEL...]
+// 1,000 answers under the schemas of the goldens at temperature 1.5, by the CLI, read by ajv: all must be valid; those that the token limit ended
+// are counted apart: closed if they are valid all the same, else cut. node run.mjs [ANSWERS] [MODEL...]
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,14 +34,14 @@ const usable = cases.map((c, i) => ({ ...c, check: validator(c.schema), file: jo
 for (const c of usable) writeFileSync(c.file, JSON.stringify(c.schema));
 
 const run = args => new Promise(done => execFile('dotnet', [cli, ...args], { maxBuffer: 1 << 26 }, (error, out, err) => done({ code: error?.code ?? 0, out, err })));
-const total = { valid: 0, invalid: 0, cut: 0 };
+const total = { valid: 0, closed: 0, invalid: 0, cut: 0 };
 const refused = new Set();
 const each = Math.max(1, Math.ceil(answers / models.length / usable.length));
 const seed = Math.floor(Math.random() * 1e6);
 console.log(`seed ${seed}, ${usable.length} schemas of ${cases.length} (ajv takes no others), ${each} answers each`);
 for (const model of models) {
-  const mine = { valid: 0, invalid: 0, cut: 0 };
-  for (let i = 0; mine.valid + mine.invalid + mine.cut < answers / models.length; i++) {
+  const mine = { valid: 0, closed: 0, invalid: 0, cut: 0 };
+  for (let i = 0; mine.valid + mine.closed + mine.invalid + mine.cut < answers / models.length; i++) {
     const c = usable[i % usable.length];
     if (i > usable.length * 50) break;
     if (refused.has(c.name)) continue;
@@ -50,15 +50,15 @@ for (const model of models) {
     if (result.code === 2) { refused.add(c.name); continue; }
     if (result.code !== 0) throw new Error(`${c.name}: exit ${result.code}: ${result.err}`);
     for (const sequence of JSON.parse(result.out).sequences) {
-      if (/length/i.test(sequence.finish_reason ?? sequence.finishReason)) { mine.cut++; continue; }
       let good = false;
       try { good = c.check(JSON.parse(sequence.text)); } catch { /* not JSON */ }
+      if (/length|context/i.test(sequence.finish_reason)) { good ? mine.closed++ : mine.cut++; continue; }
       good ? mine.valid++ : mine.invalid++;
       if (!good) console.log(`INVALID ${c.name}: ${sequence.text}\n  ${JSON.stringify(c.schema)}\n  ${JSON.stringify(c.check.errors)}`);
     }
   }
-  console.log(`${model.split('/').pop()}: ${mine.valid} valid, ${mine.invalid} invalid, ${mine.cut} cut`);
+  console.log(`${model.split('/').pop()}: ${mine.valid} valid, ${mine.closed} closed by the limit, ${mine.invalid} invalid, ${mine.cut} cut`);
   for (const k of Object.keys(total)) total[k] += mine[k];
 }
-console.log(`together: ${total.valid} valid, ${total.invalid} invalid, ${total.cut} cut; ${refused.size} schemas refused by the compiler`);
+console.log(`together: ${total.valid} valid, ${total.closed} closed by the limit, ${total.invalid} invalid, ${total.cut} cut; ${refused.size} schemas refused by the compiler`);
 process.exit(total.invalid > 0 ? 1 : 0);

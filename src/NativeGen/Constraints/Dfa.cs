@@ -15,6 +15,7 @@ internal readonly record struct DfaMove(int First, int Last, int Target);
 internal sealed class Dfa : IEquatable<Dfa>
 {
     internal const int MostStates = 20_000;
+    private const int MostWork = 1_500_000; // items looked at while an expression becomes an automaton
 
     private readonly bool[] _accepts;    // by state
     private readonly DfaMove[][] _moves; // by state: sorted by First, disjoint, neighbours with one target joined
@@ -195,13 +196,34 @@ internal sealed class Dfa : IEquatable<Dfa>
     /// <summary>A text of this one scalar, which may be a surrogate: a mark that no real text has.</summary>
     internal static Dfa Mark(int scalar) => new([false, true], [[new(scalar, scalar, 1)], []]);
 
-    /// <summary>Of the texts that begin and end with these marks, what is between.</summary>
+    /// <summary>Whether a text of these two marks alone is accepted.</summary>
+    internal bool AcceptsOnly(int begin, int end)
+    {
+        HashSet<int> seen = [];
+        Stack<int> stack = new(IsEmpty ? [] : [0]);
+        while (stack.TryPop(out int state))
+        {
+            if (state < 0 || !seen.Add(state))
+                continue;
+            if (_accepts[state])
+                return true;
+            stack.Push(Next(_moves[state], begin));
+            stack.Push(Next(_moves[state], end));
+        }
+
+        return false;
+    }
+
+    /// <summary>Of the texts that begin and end with these marks, what is between. The more marks, the more texts must be accepted: enough of them count.</summary>
     internal Dfa Between(int begin, int end)
     {
         int start = IsEmpty ? -1 : Next(_moves[0], begin);
+        HashSet<int> seen = [];
+        while (start >= 0 && seen.Add(start) && Next(_moves[start], begin) is >= 0 and var next)
+            start = next;
         if (start < 0)
             return None;
-        bool[] accepts = [.. _moves.Select(moves => Next(moves, end) is >= 0 and var last && _accepts[last])];
+        bool[] accepts = [.. _moves.Select(EndsHere)];
         DfaMove[][] moves = [.. _moves.Select(moves => moves.Where(move => move.First != begin && move.First != end).ToArray())];
 
         // State 0 is the start.
@@ -216,6 +238,18 @@ internal sealed class Dfa : IEquatable<Dfa>
         return Create(accepts, moves);
 
         int Swapped(int state) => state == 0 ? start : state == start ? 0 : state;
+
+        bool EndsHere(DfaMove[] moves)
+        {
+            HashSet<int> passed = [];
+            for (int at = Next(moves, end); at >= 0 && passed.Add(at); at = Next(_moves[at], end))
+            {
+                if (_accepts[at])
+                    return true;
+            }
+
+            return false;
+        }
     }
 
     // Walks all states of the grammar's own automaton: for a regular language they are finitely many.
@@ -223,7 +257,7 @@ internal sealed class Dfa : IEquatable<Dfa>
     {
         if (GrammarCompiler.TryCompile(builder.Rules, root, everyRule: false) is not { } grammar)
             return None;
-        Automaton automaton = new(grammar);
+        Automaton automaton = new(grammar) { Budget = MostWork };
         Dictionary<int, int> numbers = new() { [automaton.Start] = 0 };
         List<int> states = [automaton.Start];
         List<bool> accepts = [];

@@ -12,7 +12,9 @@ internal ref struct RegexParser
     // Stand for ^ and $ while an automaton is made; no text has them.
     private const int Begin = 0xD800, End = 0xD801;
 
-    private static readonly Expr _begin = Expr.Regular(Dfa.Mark(Begin)), _end = Expr.Regular(Dfa.Mark(End));
+    // A place may be asked for several times: with more marks in the text than that, each ^ takes one or more of them.
+    private static readonly Expr _begins = Expr.Repeat(Expr.Regular(Dfa.Mark(Begin)), 0), _ends = Expr.Repeat(Expr.Regular(Dfa.Mark(End)), 0);
+    private static readonly Expr _begin = Expr.Repeat(Expr.Regular(Dfa.Mark(Begin)), 1), _end = Expr.Repeat(Expr.Regular(Dfa.Mark(End)), 1);
     private static readonly Expr _anyText = Expr.Repeat(Expr.Chars(CodePointSet.Any), 0);
     private static readonly CodePointSet _digits = CodePointSet.Range('0', '9');
     private static readonly CodePointSet _word = CodePointSet.Of([new('0', '9'), new('A', 'Z'), new('_', '_'), new('a', 'z')]);
@@ -31,7 +33,7 @@ internal ref struct RegexParser
     internal static Expr Whole(string pattern)
     {
         (Expr body, _, _, bool plain) = Parse(pattern);
-        return plain ? body : Expr.Regular(Unmarked(Expr.Sequence(Expr.Optional(_begin), body, Expr.Optional(_end))));
+        return plain ? body : Expr.Regular(Unmarked(Expr.Sequence(_begins, body, _ends)));
     }
 
     /// <summary>Texts in which the pattern matches somewhere: what a schema's <c>pattern</c> means.</summary>
@@ -41,7 +43,7 @@ internal ref struct RegexParser
         (Expr body, bool begins, bool ends, bool plain) = Parse(pattern);
         return plain
             ? Dfa.From(Expr.Sequence(begins ? Expr.Empty : _anyText, body, ends ? Expr.Empty : _anyText))
-            : Unmarked(Expr.Sequence(Expr.Optional(_begin), begins ? Expr.Empty : _anyText, body, ends ? Expr.Empty : _anyText, Expr.Optional(_end)));
+            : Unmarked(Expr.Sequence(_begins, begins ? Expr.Empty : _anyText, body, ends ? Expr.Empty : _anyText, _ends));
     }
 
     // The pattern without ^ in front and $ behind, and whether it is without any others.
@@ -66,8 +68,11 @@ internal ref struct RegexParser
         return (Expr.Sequence([.. parts]), begins, ends, parser._anchors == (begins ? 1 : 0) + (ends ? 1 : 0));
     }
 
-    private static Dfa Unmarked(Expr marked) =>
-        Dfa.From(marked).Intersect(Dfa.From(Expr.Sequence(_begin, _anyText, _end))).Between(Begin, End);
+    private static Dfa Unmarked(Expr expression)
+    {
+        Dfa marked = Dfa.From(expression), texts = marked.Intersect(Dfa.From(Expr.Sequence(_begin, _anyText, _end))).Between(Begin, End);
+        return marked.AcceptsOnly(Begin, End) ? texts.Union(Dfa.OfTexts([""])) : texts; // in the empty text both are one place, in any order
+    }
 
     private Expr Alternatives()
     {

@@ -116,7 +116,7 @@ public sealed class AutomatonTests
         Random random = new(1);
         Stack<byte> open = new();
         HashSet<Automaton> automata = new(ReferenceEqualityComparer.Instance);
-        for (int i = 0; i < 150_000; i++)
+        for (int i = 0; i < 120_000; i++)
         {
             bool round = random.Next(2) == 0;
             state = grammar.Follow(state, round ? "("u8 : "["u8);
