@@ -1,5 +1,7 @@
 // The functions a model may ask to be called, and what their schemas say of each parameter.
+using System.Text;
 using System.Text.Json;
+using NativeGen.Templates;
 
 namespace NativeGen.Chat;
 
@@ -104,4 +106,41 @@ internal sealed class ToolSet
     internal bool Contains(string name) => _byName.ContainsKey(name);
 
     internal ToolSpec? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>The tools as chat templates expect them.</summary>
+    internal List<object?> ForTemplate() => [.. Tools.Select(static tool => new JinjaDict
+    {
+        ["type"] = new JinjaString("function"),
+        ["function"] = new JinjaDict
+        {
+            ["name"] = JinjaString.Content(tool.Name),
+            ["description"] = JinjaString.Content(tool.Description ?? ""),
+            ["parameters"] = TemplateValues.Of(tool.Schema, content: true),
+        },
+    })];
+
+    /// <summary>What a model is told whose template does not speak of tools; calls are in the form of <see cref="ToolFormats.Generic"/>.</summary>
+    internal string Instructions()
+    {
+        StringBuilder text = new("You can call functions. They are, each as a JSON object:\n");
+        foreach (ToolSpec tool in Tools)
+        {
+            text.Append("{\"name\": ");
+            JsonOut.AppendString(text, tool.Name);
+            if (!string.IsNullOrEmpty(tool.Description))
+            {
+                text.Append(", \"description\": ");
+                JsonOut.AppendString(text, tool.Description);
+            }
+
+            text.Append(", \"parameters\": ").Append(tool.Schema.ValueKind == JsonValueKind.Object ? tool.Schema.GetRawText() : "{}").Append("}\n");
+        }
+
+        return text.Append("""
+            To call one, write its name and arguments as JSON between these tags, and nothing else:
+            <tool_call>
+            {"name": "the function's name", "arguments": {"a parameter": "its value"}}
+            </tool_call>
+            """).ToString();
+    }
 }

@@ -1,5 +1,6 @@
 // Chat messages to tokens: the model's template writes the text, the tokenizer leaves what came from messages free of control tokens.
 using Microsoft.Extensions.AI;
+using NativeGen.Chat;
 using NativeGen.Templates;
 using NativeGen.Tokenization;
 
@@ -15,7 +16,11 @@ internal sealed class ChatPrompt(Tokenizer tokenizer, string? template, TimeProv
 
     /// <exception cref="ArgumentException">The model has no chat template, or it refuses the messages.</exception>
     /// <exception cref="NativeGenException">InvalidModel: the template itself is wrong.</exception>
-    public int[] Tokens(IReadOnlyList<ChatMessage> messages)
+    public int[] Tokens(IReadOnlyList<ChatMessage> messages) => Write(messages, null).Tokens;
+
+    /// <summary>The prompt of a chat with tools (as <see cref="ToolSet.ForTemplate"/> has them), and the part of its text behind all message content.</summary>
+    /// <inheritdoc cref="Tokens"/>
+    public (int[] Tokens, string End) Write(IReadOnlyList<ChatMessage> messages, List<object?>? tools)
     {
         if (template is null)
         {
@@ -25,7 +30,7 @@ internal sealed class ChatPrompt(Tokenizer tokenizer, string? template, TimeProv
         JinjaString text;
         try
         {
-            text = _template.Value.Render(messages, time.GetLocalNow());
+            text = _template.Value.Render(messages, time.GetLocalNow(), tools);
         }
         catch (JinjaException e) when (e.Kind == JinjaError.Raised)
         {
@@ -37,7 +42,8 @@ internal sealed class ChatPrompt(Tokenizer tokenizer, string? template, TimeProv
         }
 
         var begins = _template.Value.Begin is { Length: > 0 } begin && text.Text.StartsWith(begin, StringComparison.Ordinal);
-        return tokenizer.Encode(text.Text, [.. (text.Literal ?? []).Select(range => range.Start..range.End)], addSpecial: !begins);
+        var tokens = tokenizer.Encode(text.Text, [.. (text.Literal ?? []).Select(range => range.Start..range.End)], addSpecial: !begins);
+        return (tokens, text.Text[(text.Literal is [.., var last] ? last.End : 0)..]);
     }
 
     private static string? NameOf(Tokenizer tokenizer, int? id) => id is { } token ? System.Text.Encoding.UTF8.GetString(tokenizer.Piece(token)) : null;

@@ -85,8 +85,20 @@ public sealed record GenerationRequest
     /// <summary>Who goes first when requests compete.</summary>
     public GenerationPriority Priority { get; init; }
 
-    /// <summary>Tools the model may ask to be called. Not in this build.</summary>
+    /// <summary>
+    /// Functions the model may ask to be called (<see cref="AIFunctionDeclaration"/>, so any <see cref="AIFunction"/>); nothing calls them here. The prompt is a
+    /// chat then. Where the model's template does not tell of tools, a system message does.
+    /// </summary>
     public IReadOnlyList<AITool>? Tools { get; init; }
+
+    /// <summary>
+    /// Whether the model may call tools (<see cref="ChatToolMode.Auto"/>, the default), must, must call a certain one, or may not. Calls keep to the tools'
+    /// schemas: where a call has begun, only what the schema allows can come.
+    /// </summary>
+    public ChatToolMode? ToolChoice { get; init; }
+
+    /// <summary>Whether one answer may have several calls. Default true.</summary>
+    public bool AllowMultipleToolCalls { get; init; } = true;
 
     /// <summary>Throws for what cannot be done whatever the model.</summary>
     internal static void Validate(GenerationRequest request)
@@ -117,11 +129,7 @@ public sealed record GenerationRequest
             throw new ArgumentException($"Priority {request.Priority} does not exist.", nameof(Priority));
         }
 
-        if (request.Tools is { Count: > 0 })
-        {
-            throw new ArgumentException("Tools cannot be set: this build does not implement tool calling.", nameof(Tools));
-        }
-
+        ToolUse.Validate(request);
         if (request.Options is not null)
         {
             OptionCheck.Validate(request.Options);

@@ -35,7 +35,12 @@ public sealed record GeneratedSequence
     /// <summary>One entry per token, if the request asked for them.</summary>
     public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
 
-    /// <summary>Tools the model wants to be called.</summary>
+    /// <summary>What the model thought before it answered, if it marks that off; empty otherwise. Never a part of <see cref="Text"/>.</summary>
+    public string Reasoning { get; init; } = "";
+
+    /// <summary>
+    /// Tools the model wants to be called, whole calls only. Their ids are the model's own where it writes any. RawRepresentation is the arguments' JSON text.
+    /// </summary>
     public IReadOnlyList<FunctionCallContent> ToolCalls { get; init; } = [];
 }
 
@@ -85,8 +90,19 @@ public sealed record GenerationResult
     /// <summary>The seed that was used: with it the same request gives the same text.</summary>
     public required long Seed { get; init; }
 
-    /// <summary>Options that had no effect, one sentence each.</summary>
+    /// <summary>Options that had no effect, and what in an answer was not as its model's format demands, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+}
+
+/// <summary>A piece of a call of a tool in a streamed answer.</summary>
+/// <param name="Index">Counts the answer's calls from 0.</param>
+/// <param name="CallId">In a call's first piece: its id.</param>
+/// <param name="Name">In a call's first piece: the tool.</param>
+/// <param name="Arguments">What the JSON text of its arguments grows by.</param>
+public sealed record ToolCallUpdate(int Index, string? CallId, string? Name, string Arguments)
+{
+    /// <summary>What began as a call turned out to be none: its pieces are to be forgotten, its text follows as text. Cannot happen where the schema is kept.</summary>
+    public bool IsWithdrawn { get; init; }
 }
 
 /// <summary>A piece of a streamed answer.</summary>
@@ -94,6 +110,12 @@ public sealed class GenerationUpdate
 {
     /// <summary>What the answer's text grows by: whole grapheme clusters (what a reader takes for one character), never a part of a stop sequence. May be empty in an answer's last update.</summary>
     public string Text { get; init; } = "";
+
+    /// <summary>What the answer's reasoning grows by.</summary>
+    public string Reasoning { get; init; } = "";
+
+    /// <summary>What its calls of tools grow by, in order.</summary>
+    public IReadOnlyList<ToolCallUpdate> ToolCalls { get; init; } = [];
 
     /// <summary>Which of the request's answers it belongs to.</summary>
     public int SequenceIndex { get; init; }
@@ -116,7 +138,7 @@ public sealed class GenerationUpdate
     /// <summary>In the stream's last update: the seed that was used.</summary>
     public long? Seed { get; init; }
 
-    /// <summary>In the stream's last update: options that had no effect.</summary>
+    /// <summary>In the stream's last update: what <see cref="GenerationResult.Warnings"/> has.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <inheritdoc/>

@@ -1,6 +1,8 @@
 // Where the decode loop's tokens become text: one sink collects whole answers, one streams them through a bounded channel.
 using System.Text;
 using System.Threading.Channels;
+using Microsoft.Extensions.AI;
+using NativeGen.Chat;
 using NativeGen.Sampling;
 using NativeGen.Scheduling;
 using NativeGen.Tokenization;
@@ -21,6 +23,9 @@ internal sealed record OutputSettings(Tokenizer Tokenizer, GenerationOptions Opt
     /// <summary>Log-probabilities are those the token was chosen by.</summary>
     public bool Processed { get; } = Options.LogprobsMode == LogprobsMode.Processed;
 
+    /// <summary>How answers are told apart into text, reasoning and calls; null: all is text.</summary>
+    public AnswerFormat? Chat { get; init; }
+
     public bool TrimToSentence { get; } = Options.TrimToSentence == true;
 }
 
@@ -33,7 +38,7 @@ internal abstract class RequestSink : TokenSink
         Answers = new Answer[sequences];
         for (var i = 0; i < sequences; i++)
         {
-            Answers[i] = new Answer(settings);
+            Answers[i] = new Answer(settings, i);
         }
     }
 
@@ -62,7 +67,7 @@ internal abstract class RequestSink : TokenSink
     {
         var answer = Answers[sequence.Index];
         answer.End(trim: reason is FinishReason.Length or FinishReason.ContextFull);
-        answer.FinishReason = reason;
+        answer.FinishReason = reason == FinishReason.Stop && answer.Parts?.Calls.Count > 0 ? FinishReason.ToolCalls : reason;
         PublishEnd(sequence, answer);
     }
 
@@ -73,6 +78,10 @@ internal abstract class RequestSink : TokenSink
     protected virtual void PublishEnd(LoopSequence sequence, Answer answer)
     {
     }
+
+    /// <summary>The request's warnings, and what the answers' formats were not kept to.</summary>
+    protected IReadOnlyList<string> Warnings =>
+        Answers.Any(answer => answer.Parts?.Diagnostics.Count > 0) ? [.. Settings.Warnings, .. Answers.SelectMany(answer => answer.Parts?.Diagnostics ?? [])] : Settings.Warnings;
 
     protected static GenerationUsage Usage(LoopRequest request) =>
         new(request.Prompt.Length, 0, request.Sequences.Sum(sequence => sequence.Generated));
@@ -134,25 +143,59 @@ internal abstract class RequestSink : TokenSink
     }
 
     /// <summary>One answer in the making.</summary>
-    protected sealed class Answer(OutputSettings settings)
+    protected sealed class Answer
     {
-        private readonly Detokenizer _detokenizer = new(settings.Tokenizer, settings.SkipSpecialTokens);
+        private readonly Detokenizer _detokenizer;
 
-        public AnswerText Text { get; } = new(settings.Stops, wholeGraphemes: true, settings.TrimToSentence);
+        public Answer(OutputSettings settings, int index)
+        {
+            _detokenizer = new Detokenizer(settings.Tokenizer, settings.SkipSpecialTokens);
+            Text = new AnswerText(settings.Stops, wholeGraphemes: true, settings.TrimToSentence);
+            Parts = settings.Chat is { } format ? new AnswerParts(format, Text, settings.Seed, index) : null;
+            Loops = settings.Options.MaxRepeats is > 1 and var repeats ? new LoopDetector(repeats) : null;
+            Logprobs = settings.Logprobs ? [] : null;
+        }
 
-        public LoopDetector? Loops { get; } = settings.Options.MaxRepeats is > 1 and var repeats ? new LoopDetector(repeats) : null;
+        public AnswerText Text { get; }
+
+        /// <summary>Reasoning and calls, if they are told apart.</summary>
+        public AnswerParts? Parts { get; }
+
+        public LoopDetector? Loops { get; }
 
         public double SumLogprob { get; set; }
 
-        public List<TokenLogprob>? Logprobs { get; } = settings.Logprobs ? [] : null;
+        public List<TokenLogprob>? Logprobs { get; }
 
         public FinishReason FinishReason { get; set; }
 
-        public bool Append(int token) => Text.Append(_detokenizer.Append(token));
+        public bool Append(int token)
+        {
+            if (Parts is null)
+            {
+                return Text.Append(_detokenizer.Append(token));
+            }
+
+            if (!Parts.AppendControl(token))
+            {
+                Parts.Append(_detokenizer.Append(token));
+            }
+
+            return Text.Stopped;
+        }
 
         public void End(bool trim)
         {
-            Text.Append(_detokenizer.Flush());
+            if (Parts is null)
+            {
+                Text.Append(_detokenizer.Flush());
+            }
+            else
+            {
+                Parts.Append(_detokenizer.Flush());
+                Parts.End();
+            }
+
             Text.End(trim);
         }
     }
@@ -176,16 +219,18 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
             FinishReason = answer.FinishReason,
             SumLogprob = answer.SumLogprob,
             Logprobs = answer.Logprobs,
+            Reasoning = answer.Parts?.Reasoning.Take() ?? "",
+            ToolCalls = answer.Parts?.Calls ?? [],
         })];
-        GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => sequence.Text)] : all;
+        GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => (sequence.Text, string.Join('\0', sequence.ToolCalls.Select(call => $"{call.Name}{call.RawRepresentation}"))))] : all;
         _result.TrySetResult(new GenerationResult
         {
             Sequences = kept,
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,
-            Warnings = kept.Length == all.Length ? Settings.Warnings
-                : [.. Settings.Warnings, $"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."],
+            Warnings = kept.Length == all.Length ? Warnings
+                : [.. Warnings, $"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."],
         });
     }
 
@@ -256,6 +301,8 @@ internal sealed class StreamSink : RequestSink
         Write(new GenerationUpdate
         {
             Text = _last!.Text,
+            Reasoning = _last.Reasoning,
+            ToolCalls = _last.ToolCalls,
             SequenceIndex = _last.SequenceIndex,
             Tokens = _last.Tokens,
             Logprobs = _last.Logprobs,
@@ -264,8 +311,8 @@ internal sealed class StreamSink : RequestSink
             Timings = Timings(request),
             Seed = Settings.Seed,
             Warnings = Settings.Options.DistinctSequences == true
-                ? [.. Settings.Warnings, "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
-                : Settings.Warnings,
+                ? [.. Warnings, "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
+                : Warnings,
         });
         _updates.Writer.TryComplete();
     }
@@ -274,7 +321,7 @@ internal sealed class StreamSink : RequestSink
 
     protected override void Publish(LoopSequence sequence, Answer answer)
     {
-        if (answer.Text.Available > 0 && !answer.Text.Stopped)
+        if ((answer.Text.Available > 0 || answer.Parts?.HasNews == true) && !answer.Text.Stopped)
         {
             Write(Next(sequence, answer, null));
         }
@@ -300,6 +347,8 @@ internal sealed class StreamSink : RequestSink
         return new GenerationUpdate
         {
             Text = answer.Text.Take(),
+            Reasoning = answer.Parts?.Reasoning.Take() ?? "",
+            ToolCalls = answer.Parts?.TakeUpdates() ?? [],
             SequenceIndex = sequence.Index,
             Tokens = sequence.Slice(sequence.PromptLength + from),
             Logprobs = answer.Logprobs?[from..],

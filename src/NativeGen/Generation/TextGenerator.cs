@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using NativeGen.Chat;
 using NativeGen.Models;
 using NativeGen.Sampling;
 using NativeGen.Scheduling;
@@ -53,6 +54,8 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
     private readonly SamplerChain _samplers;
     private readonly ResponseForm _forms;
     private readonly ChatPrompt _chat;
+    private readonly ToolUse _tools;
+    private readonly bool _hasTemplate;
     private readonly int _vocabularySize;
     private readonly int _pageTokens;
     private readonly int _pagesTotal;
@@ -81,6 +84,8 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
 
         _forms = new ResponseForm(tokenizer);
         _chat = new ChatPrompt(tokenizer, chatTemplate, options.TimeProvider);
+        _tools = new ToolUse(tokenizer, chatTemplate);
+        _hasTemplate = chatTemplate is not null;
         _samplers = new SamplerChain(tokenizer, [.. Enumerable.Range(0, _vocabularySize).Where(id => _endTokens[id])]);
         _loop = new DecodeLoop(context, options.MaxConcurrentRequests, options.MaxQueueLength, _time, options.Logger, info.Name);
     }
@@ -234,21 +239,31 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         var asked = request.Options ?? new GenerationOptions();
         var options = asked.Over(_defaults());
         OptionCheck.Validate(options);
-        var prompt = Tokens(request.Prompt, request.PromptFormat);
+        var tools = ToolUse.Of(request);
+        var (prompt, end) = Tokens(request.Prompt, request.PromptFormat, tools);
+        var reading = end is null ? null : _tools.Reading(tools, prompt.Span, end);
+        var warnings = OptionCheck.Warnings(asked, options);
+        var form = _forms.Create(options);
+        if (!tools.IsEmpty && form is null)
+        {
+            form = _tools.Constraint(request, reading!, options.Logprobs != true && options.TopLogprobs is null or 0, warnings);
+        }
+
         var seed = options.Seed ?? Random.Shared.Next();
         var maxNewTokens = OptionCheck.MaxNewTokens(options, prompt.Length);
         return new Prepared(
             prompt,
-            new OutputSettings(_tokenizer, options, seed, OptionCheck.Warnings(asked, options), _time),
+            new OutputSettings(_tokenizer, options, seed, warnings, _time) { Chat = reading },
             _samplers.Create(options, (int)Math.Min((long)prompt.Length + maxNewTokens, int.MaxValue)),
-            _forms.Create(options),
+            form,
             maxNewTokens,
             options.NumReturnSequences ?? 1,
             request.Priority,
             _endTokens);
     }
 
-    private ReadOnlyMemory<int> Tokens(GenerationPrompt prompt, PromptFormat format)
+    // Of a chat also the end of its text, behind all content.
+    private (ReadOnlyMemory<int> Tokens, string? ChatEnd) Tokens(GenerationPrompt prompt, PromptFormat format, ToolSet tools)
     {
         if (prompt.Tokens is { } given)
         {
@@ -260,12 +275,28 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
                 }
             }
 
-            return given.ToArray();
+            return (given.ToArray(), null);
         }
 
-        var tokens = prompt.Messages is { } messages ? _chat.Tokens(messages)
-            : format == PromptFormat.Chat ? _chat.Tokens([new(ChatRole.User, prompt.Text)])
-            : _tokenizer.Encode(prompt.Text!, addSpecial: true, parseSpecial: true);
+        string? end = null;
+        int[] tokens;
+        if (prompt.Messages is not null || format == PromptFormat.Chat || (!tools.IsEmpty && _hasTemplate))
+        {
+            var messages = prompt.Messages ?? [new ChatMessage(ChatRole.User, prompt.Text)];
+            (tokens, end) = tools.IsEmpty ? _chat.Write(messages, null)
+                : _tools.Explains ? _chat.Write(messages, tools.ForTemplate())
+                : _chat.Write(ToolUse.Explained(messages, tools), null);
+        }
+        else if (!tools.IsEmpty)
+        {
+            end = "";
+            tokens = _tokenizer.Encode(tools.Instructions() + "\n\n" + prompt.Text + "\n", addSpecial: true, parseSpecial: true);
+        }
+        else
+        {
+            tokens = _tokenizer.Encode(prompt.Text!, addSpecial: true, parseSpecial: true);
+        }
+
         if (tokens.Length == 0 && _tokenizer.BosId is { } begin)
         {
             tokens = [begin];
@@ -280,7 +311,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             }
         }
 
-        return tokens.Length > 0 ? tokens
+        return tokens.Length > 0 ? (tokens, end)
             : throw new ArgumentException("The prompt is empty, and the model has no token to begin a text with.", nameof(GenerationRequest.Prompt));
     }
 

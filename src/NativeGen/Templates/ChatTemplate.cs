@@ -27,8 +27,8 @@ internal sealed class ChatTemplate
 
     /// <summary>The prompt of a chat, up to where the assistant's answer begins.</summary>
     /// <exception cref="JinjaException">The template fails on these messages.</exception>
-    internal JinjaString Render(IEnumerable<ChatMessage> messages, DateTimeOffset now) =>
-        ChatInput.Render(_template, [.. messages.SelectMany(Of)], null, addGenerationPrompt: true, continueFinal: false, _tokens, now);
+    internal JinjaString Render(IEnumerable<ChatMessage> messages, DateTimeOffset now, List<object?>? tools = null) =>
+        ChatInput.Render(_template, [.. messages.SelectMany(Of)], tools, addGenerationPrompt: true, continueFinal: false, _tokens, now);
 
     // As transformers' templates expect them; each tool's result is a message of its own.
     private static IEnumerable<object?> Of(ChatMessage message)

@@ -173,7 +173,7 @@ public sealed class OptionTests
         Assert.Equal("Prompt", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new() { Prompt = null! })).ParamName);
         Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new[] { new ChatMessage(ChatRole.User, "x") }) { PromptFormat = PromptFormat.Raw })).ParamName);
         Assert.Equal("PromptFormat", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new(new int[] { 1 }) { PromptFormat = PromptFormat.Chat })).ParamName);
-        Assert.Equal("Tools", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Tools = [AIFunctionFactory.Create(() => 1)] })).ParamName);
+        Assert.Equal("Tools", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Tools = [new HostedWebSearchTool()] })).ParamName);
         Assert.Equal("Priority", Assert.Throws<ArgumentException>(() => GenerationRequest.Validate(new("x") { Priority = (GenerationPriority)7 })).ParamName);
         Assert.Throws<ArgumentException>(() => GenerationPrompt.FromTokens(ReadOnlyMemory<int>.Empty));
         Assert.Throws<ArgumentException>(() => GenerationPrompt.FromMessages([]));
