@@ -15,7 +15,9 @@ public class SchemaBenchmarks
     public int Tools { get; set; }
 
     [GlobalSetup]
-    public void Setup() => _tools = "{\"oneOf\":[" + string.Join(',', Enumerable.Range(0, Tools).Select(Tool)) + "]}";
+    public void Setup() => _tools = ToolSet(Tools);
+
+    internal static string ToolSet(int tools) => "{\"oneOf\":[" + string.Join(',', Enumerable.Range(0, tools).Select(Tool)) + "]}";
 
     /// <summary>A call of one of the tools, each with its arguments.</summary>
     [Benchmark]

@@ -3,10 +3,9 @@ using System.Text.Json;
 
 namespace NativeGen.Constraints.Schema;
 
-internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, Budget budget)
+internal sealed partial class SchemaExpander(SchemaDocument document, GoalTable goals, Budget budget)
 {
     private const int MostNesting = 200;
-    private const int MostBranchesTogether = 6;
 
     private readonly Dictionary<int, ValueSet> _sets = []; // by goal
     private readonly Dictionary<int, int> _open = [];      // nodes being expanded, with their depth
@@ -111,97 +110,6 @@ internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, B
     }
 
     private ValueSet And(ValueSet a, ValueSet b) => a.Intersect(b, goals, budget);
-
-    // ---- values ----
-
-    private ValueSet Enumeration(JsonElement values, string pointer)
-    {
-        List<string> strings = [], numbers = [];
-        ValueSet set = ValueSet.None;
-        List<ArrayShape> arrays = [];
-        List<ObjectShape> objects = [];
-        int i = 0;
-        foreach (JsonElement value in values.EnumerateArray())
-        {
-            budget.Spend(20);
-            ValueSet one = value.ValueKind is JsonValueKind.String or JsonValueKind.Number ? ValueSet.None : Constant(value, $"{pointer}/{i}");
-            if (value.ValueKind == JsonValueKind.String)
-                strings.Add(StringOf(value, $"{pointer}/{i}"));
-            else if (value.ValueKind == JsonValueKind.Number)
-                numbers.Add(NumberOf(value, $"{pointer}/{i}"));
-            arrays.AddRange(one.Arrays);
-            objects.AddRange(one.Objects);
-            set = set with { Null = set.Null || one.Null, True = set.True || one.True, False = set.False || one.False };
-            i++;
-        }
-
-        return set with
-        {
-            Strings = strings.Count == 0 ? StringSet.None : new(Dfa.OfTexts(strings)),
-            Numbers = numbers.Count == 0 ? Dfa.None : Dfa.OfTexts(numbers),
-            Arrays = [.. arrays],
-            Objects = [.. objects],
-        };
-    }
-
-    private ValueSet Constant(JsonElement value, string pointer)
-    {
-        switch (value.ValueKind)
-        {
-            case JsonValueKind.Null:
-                return new() { Null = true };
-            case JsonValueKind.True:
-                return new() { True = true };
-            case JsonValueKind.False:
-                return new() { False = true };
-            case JsonValueKind.Number:
-                return new() { Numbers = Dfa.OfTexts([NumberOf(value, pointer)]) };
-            case JsonValueKind.String:
-                return new() { Strings = new(Dfa.OfTexts([StringOf(value, pointer)])) };
-            case JsonValueKind.Array:
-                Goal[] items = [.. value.EnumerateArray().Select(item => ConstantGoal(item, pointer))];
-                return new() { Arrays = [new(goals.None) { Prefix = items, Min = items.Length, Max = items.Length, EvaluatedAll = false }] };
-            default:
-                ObjectMember[] members = [.. value.EnumerateObject().Select(member => new ObjectMember(member.Name, Presence.Required, ConstantGoal(member.Value, pointer), Declared: true))];
-                return new() { Objects = [new() { Members = members, Rules = [new(NameSet.Every with { Except = [.. members.Select(member => member.Name)] }, goals.None)] }] };
-        }
-    }
-
-    private Goal ConstantGoal(JsonElement value, string pointer)
-    {
-        try
-        {
-            return goals.Constant(value);
-        }
-        catch (Exception e) when (e is FormatException or InvalidOperationException)
-        {
-            throw new SchemaException(pointer, $"{SchemaKeywords.Show(value)} cannot be written: {e.Message}.", e);
-        }
-    }
-
-    private static string StringOf(JsonElement value, string pointer)
-    {
-        try
-        {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new SchemaException(pointer, "it has half a surrogate pair, which is no character.", e);
-        }
-    }
-
-    private static string NumberOf(JsonElement value, string pointer)
-    {
-        try
-        {
-            return JsonTexts.Number(value.GetRawText());
-        }
-        catch (FormatException e)
-        {
-            throw new SchemaException(pointer, $"{e.Message}.", e);
-        }
-    }
 
     // ---- numbers and strings ----
 
@@ -358,119 +266,6 @@ internal sealed class SchemaExpander(SchemaDocument document, GoalTable goals, B
         }
 
         return set;
-    }
-
-    // ---- branches ----
-
-    private ValueSet AnyOf(ValueSet[] branches, SchemaNode node)
-    {
-        ValueSet any = branches.Aggregate(ValueSet.None, (a, b) => a.Union(b, budget));
-        if (!document.Unevaluated || branches.Length == 1)
-            return any;
-
-        // What a value is evaluated by depends on all the branches it satisfies: every combination counts.
-        if (branches.Length > MostBranchesTogether)
-        {
-            throw new SchemaException(node.Pointer + "/anyOf",
-                $"more than {MostBranchesTogether} branches in a schema with unevaluatedProperties or unevaluatedItems. Use additionalProperties in each branch instead.");
-        }
-
-        for (int subset = 1; subset < 1 << branches.Length; subset++)
-        {
-            if ((subset & (subset - 1)) == 0)
-                continue;
-            ValueSet both = ValueSet.Any(goals);
-            for (int i = 0; i < branches.Length; i++)
-            {
-                if ((subset >> i & 1) != 0)
-                    both = And(both, branches[i]);
-            }
-
-            any = any.Union(both with { Numbers = Dfa.None, Strings = StringSet.None }, budget);
-        }
-
-        return any;
-    }
-
-    // Exactly one. Branches that have no value in common need no more than their union.
-    private ValueSet OneOf(ValueSet[] branches, string pointer)
-    {
-        ValueSet result = ValueSet.None;
-        for (int i = 0; i < branches.Length; i++)
-        {
-            ValueSet only = branches[i];
-            for (int j = 0; j < branches.Length; j++)
-            {
-                if (j == i)
-                    continue;
-                ValueSet common = And(branches[i], branches[j]);
-                if (IsEmpty(common, 3))
-                    continue;
-                try
-                {
-                    only = And(only, branches[j].Complement(pointer, goals, budget));
-                }
-                catch (SchemaException e)
-                {
-                    throw new SchemaException(pointer, $"a value could satisfy branch {i} and branch {j} at once, and oneOf forbids that. "
-                        + $"Make them differ by a required member with different const, or use anyOf. ({e.Message})", e);
-                }
-            }
-
-            result = result.Union(only, budget);
-        }
-
-        return result with { Narrowed = Array.Exists(branches, branch => branch.Narrowed) };
-    }
-
-    private ValueSet Conditional(SchemaNode condition, SchemaNode? then, SchemaNode? otherwise)
-    {
-        ValueSet yes = Expand(condition);
-        if (then is null && otherwise is null && !document.Unevaluated)
-            return ValueSet.Any(goals);
-        ValueSet no = yes.Complement(condition.Pointer, goals, budget);
-        return (then is null ? yes : And(yes, Expand(then))).Union(otherwise is null ? no : And(no, Expand(otherwise)), budget);
-    }
-
-    // ---- emptiness: false means "not known to be empty" ----
-
-    private bool IsEmpty(ValueSet set, int depth) => !set.Null && !set.True && !set.False && set.Numbers.IsEmpty && set.Strings.IsEmpty
-        && Array.TrueForAll(set.Objects, shape => IsEmpty(shape, depth)) && Array.TrueForAll(set.Arrays, shape => IsEmpty(shape, depth));
-
-    private bool IsEmpty(ObjectShape shape, int depth) =>
-        Array.Exists(shape.Members, member => member.Presence == Presence.Required && IsEmpty(member.Goal, depth));
-
-    private bool IsEmpty(ArrayShape shape, int depth)
-    {
-        for (int i = 0; i < Math.Min(shape.Min, shape.Prefix.Length + 1); i++)
-        {
-            if (IsEmpty(shape.At(i), depth))
-                return true;
-        }
-
-        return false;
-    }
-
-    private bool IsEmpty(Goal goal, int depth)
-    {
-        if (goal.IsNone)
-            return true;
-        if (goal.IsAny || depth == 0)
-            return false;
-        int floor = _probeFloor;
-        _probeFloor = _depth;
-        try
-        {
-            return IsEmpty(Expand(goal), depth - 1);
-        }
-        catch (UnknownYetException)
-        {
-            return false;
-        }
-        finally
-        {
-            _probeFloor = floor;
-        }
     }
 
     // ---- children ----
