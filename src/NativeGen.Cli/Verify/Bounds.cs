@@ -55,6 +55,9 @@ internal static class Bounds
 
     public const double SamplingScore = 1e-5, SamplingProbability = 1e-5;
 
+    /// <summary>Scores of beams; their sequences are exact.</summary>
+    public const double BeamScore = 1e-4;
+
     // ---- real/README.md, embeddings ----
 
     public const double EmbeddingsF16Cosine = 0.99999, EmbeddingsF16Component = 6e-4, EmbeddingsF16Pair = 7e-4;
