@@ -48,6 +48,9 @@ internal static class Bounds
     /// <summary>A lead under which two next tokens count as equal ("near tie").</summary>
     public const double NearTie = 0.05;
 
+    /// <summary>Score of the best beam, and with float activations of each.</summary>
+    public const double RealBeamScore = 0.06, ExactBeamScore = 1e-3;
+
     /// <summary>What the project aims at; printed beside the bound, tests nothing.</summary>
     public const double GoalKlMean = 0.0011;
 
@@ -55,7 +58,7 @@ internal static class Bounds
 
     public const double SamplingScore = 1e-5, SamplingProbability = 1e-5;
 
-    /// <summary>Scores of beams; their sequences are exact.</summary>
+    /// <summary>Scores of beams, arch/README.md's, too; their sequences are exact.</summary>
     public const double BeamScore = 1e-4;
 
     // ---- real/README.md, embeddings ----

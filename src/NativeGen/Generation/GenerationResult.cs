@@ -32,6 +32,12 @@ public sealed record GeneratedSequence
     /// <summary>The sum of its tokens' log-probabilities, as the model gave them before temperature and all other options.</summary>
     public double SumLogprob { get; init; }
 
+    /// <summary>
+    /// With beams what the answer was ranked by: the sum of its tokens' log-probabilities, as the options have left them, divided by the number
+    /// of its tokens to the power of <see cref="GenerationOptions.LengthPenalty"/>. Else null.
+    /// </summary>
+    public float? Score { get; init; }
+
     /// <summary>One entry per token, if the request asked for them.</summary>
     public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
 

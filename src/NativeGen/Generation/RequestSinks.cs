@@ -37,6 +37,8 @@ internal abstract class RequestSink : TokenSink
         }
     }
 
+    private StopBytes? _stopBytes;
+
     protected OutputSettings Settings { get; }
 
     protected Answer[] Answers { get; }
@@ -66,6 +68,26 @@ internal abstract class RequestSink : TokenSink
         PublishEnd(sequence, answer);
     }
 
+    public override bool Ends(LoopSequence sequence, int token) =>
+        !Settings.Stops.IsEmpty && HasText(token) && (_stopBytes ??= new StopBytes(Settings)).Completes(sequence.Tokens[sequence.PromptLength..], token);
+
+    public override void Deliver(LoopSequence sequence, FinishReason reason)
+    {
+        var answer = Answers[sequence.Index];
+        var tokens = sequence.Tokens[sequence.PromptLength..];
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            answer.SumLogprob += sequence.Logprobs[i];
+            answer.Logprobs?.Add(Describe(tokens[i], sequence.Logprobs[i]));
+            if (HasText(tokens[i]))
+            {
+                answer.Append(tokens[i]);
+            }
+        }
+
+        Finish(sequence, reason);
+    }
+
     protected virtual void Publish(LoopSequence sequence, Answer answer)
     {
     }
@@ -75,13 +97,13 @@ internal abstract class RequestSink : TokenSink
     }
 
     protected static GenerationUsage Usage(LoopRequest request) =>
-        new(request.Prompt.Length, 0, request.Sequences.Sum(sequence => sequence.Generated));
+        new(request.Prompt.Length, 0, request.Results.Sum(sequence => sequence.Generated));
 
     protected GenerationTimings Timings(LoopRequest request)
     {
         var time = Settings.Time;
         var decode = time.GetElapsedTime(request.FirstTokenAt, request.EndedAt);
-        var more = request.Sequences.Sum(sequence => sequence.Generated) - request.SequenceCount;
+        var more = request.Results.Sum(sequence => sequence.Generated) - request.Results.Length;
         return new GenerationTimings
         {
             Queued = time.GetElapsedTime(request.SubmittedAt, request.StartedAt),
@@ -91,6 +113,10 @@ internal abstract class RequestSink : TokenSink
             TokensPerSecond = more > 0 && decode > TimeSpan.Zero ? more / decode.TotalSeconds : 0,
         };
     }
+
+    /// <summary>What had no effect, and whether a search has found less than was asked for.</summary>
+    protected IReadOnlyList<string> Warnings(LoopRequest request) => request.Results.Length == Answers.Length ? Settings.Warnings
+        : [.. Settings.Warnings, $"The beams have found {request.Results.Length} answers, not the {Answers.Length} of NumReturnSequences: no others are possible."];
 
     /// <summary>False for a token that ends the answer, be it control or not, and for one that only fills up the model's vocabulary.</summary>
     private bool HasText(int token) =>
@@ -169,12 +195,13 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
 
     public override void Complete(LoopRequest request)
     {
-        GeneratedSequence[] all = [.. Answers.Zip(request.Sequences, static (answer, sequence) => new GeneratedSequence
+        GeneratedSequence[] all = [.. Answers.Zip(request.Results, static (answer, sequence) => new GeneratedSequence
         {
             Text = answer.Text.Take(),
             Tokens = sequence.Tokens[sequence.PromptLength..].ToArray(),
             FinishReason = answer.FinishReason,
             SumLogprob = answer.SumLogprob,
+            Score = sequence.Score,
             Logprobs = answer.Logprobs,
         })];
         GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => sequence.Text)] : all;
@@ -184,8 +211,8 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,
-            Warnings = kept.Length == all.Length ? Settings.Warnings
-                : [.. Settings.Warnings, $"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."],
+            Warnings = [.. Warnings(request), .. kept.Length == all.Length ? (ReadOnlySpan<string>)[]
+                : [$"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."]],
         });
     }
 
@@ -253,19 +280,20 @@ internal sealed class StreamSink : RequestSink
 
     public override void Complete(LoopRequest request)
     {
+        var last = _last ?? new GenerationUpdate { SequenceIndex = request.Results.Length - 1 }; // a search has found fewer than were asked for
         Write(new GenerationUpdate
         {
-            Text = _last!.Text,
-            SequenceIndex = _last.SequenceIndex,
-            Tokens = _last.Tokens,
-            Logprobs = _last.Logprobs,
-            FinishReason = _last.FinishReason,
+            Text = last.Text,
+            SequenceIndex = last.SequenceIndex,
+            Tokens = last.Tokens,
+            Logprobs = last.Logprobs,
+            FinishReason = last.FinishReason,
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,
             Warnings = Settings.Options.DistinctSequences == true
-                ? [.. Settings.Warnings, "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
-                : Settings.Warnings,
+                ? [.. Warnings(request), "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
+                : Warnings(request),
         });
         _updates.Writer.TryComplete();
     }

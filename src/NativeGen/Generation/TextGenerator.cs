@@ -190,7 +190,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         // The last token is never computed; whole pages of the prompt are shared by all answers.
         var cached = (int)Math.Min((long)prompt + prepared.MaxNewTokens, _loop.LongestSequence) - 1;
         var shared = prompt / _pageTokens;
-        var pages = cached > prompt ? shared + ((long)prepared.Sequences * (Pages(cached) - shared)) : Pages(prompt);
+        var pages = cached > prompt ? shared + ((long)(prepared.Beams?.Beams ?? prepared.Sequences) * (Pages(cached) - shared)) : Pages(prompt);
         return ValueTask.FromResult(new GenerationEstimate(prompt, 0, Math.Min(pages, _pagesTotal) * _pageBytes, null, null));
 
         int Pages(int tokens) => (tokens + _pageTokens - 1) / _pageTokens;
@@ -244,9 +244,22 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _forms.Create(options),
             maxNewTokens,
             options.NumReturnSequences ?? 1,
+            Beams(options, seed),
             request.Priority,
             _endTokens);
     }
+
+    private static BeamSettings? Beams(GenerationOptions options, long seed) => !OptionCheck.HasBeams(options) ? null : new()
+    {
+        Beams = options.NumBeams!.Value,
+        Groups = options.NumBeamGroups ?? 1,
+        LengthPenalty = options.LengthPenalty ?? 1,
+        StopWhenFull = options.EarlyStopping == EarlyStopping.True,
+        StopNever = options.EarlyStopping == EarlyStopping.Never,
+        Draw = OptionCheck.Samples(options),
+        Returned = options.NumReturnSequences ?? 1,
+        Seed = seed,
+    };
 
     private ReadOnlyMemory<int> Tokens(GenerationPrompt prompt, PromptFormat format)
     {
@@ -286,7 +299,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
 
     /// <summary>A request that was found good.</summary>
     private sealed record Prepared(ReadOnlyMemory<int> Prompt, OutputSettings Output, Sampler Sampler, TokenConstraint? Constraint, int MaxNewTokens, int Sequences,
-        GenerationPriority Priority, bool[] EndTokens)
+        BeamSettings? Beams, GenerationPriority Priority, bool[] EndTokens)
     {
         public LoopRequest For(TokenSink sink) => new()
         {
@@ -296,7 +309,8 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             Constraint = Constraint,
             EndTokens = EndTokens,
             MaxNewTokens = MaxNewTokens,
-            SequenceCount = Sequences,
+            SequenceCount = Beams?.Beams ?? Sequences,
+            Beams = Beams,
             Seed = Output.Seed,
             Priority = Priority,
         };
