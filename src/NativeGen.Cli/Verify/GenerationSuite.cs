@@ -28,7 +28,10 @@ internal static class GenerationSuite
         }
     }
 
-    /// <summary>The reference's sequences where activations are floats; else only a best one that is as good, since beams are close here.</summary>
+    /// <summary>
+    /// The reference's sequences where activations are floats; else only a best one that is as good, since beams are close here. A better one is no
+    /// fault: which beams survive is a matter of little (`best_survived` of "story" is 0 of 6 under noise), and one that the reference lost may be kept.
+    /// </summary>
     private static void Beams(CaseBuilder c, JsonElement item, string path, VerifyOptions options)
     {
         var prompt = Golden.Ints(item.GetProperty("ids"));
@@ -39,7 +42,7 @@ internal static class GenerationSuite
         if (options.Exact)
             BeamSuite.Compare(c, [.. item.GetProperty("sequences").EnumerateArray().Select(Golden.Ints)], scores, actual, ends, Bounds.ExactBeamScore);
         else
-            c.AtMost("score 0", Math.Abs(scores[0] - actual[0].Score), Bounds.RealBeamScore);
+            c.AtMost("score 0 below the reference's", scores[0] - actual[0].Score, Bounds.RealBeamScore);
     }
 
     /// <summary>Its own text with one step: equal up to the first token that the reference was not sure of.</summary>

@@ -278,16 +278,21 @@ internal sealed class StreamSink : RequestSink
         return true;
     }
 
+    public override void Deliver(LoopSequence sequence, FinishReason reason)
+    {
+        _open = sequence.Request.Results.Length - sequence.Index; // a search may have found fewer than were asked for
+        base.Deliver(sequence, reason);
+    }
+
     public override void Complete(LoopRequest request)
     {
-        var last = _last ?? new GenerationUpdate { SequenceIndex = request.Results.Length - 1 }; // a search has found fewer than were asked for
         Write(new GenerationUpdate
         {
-            Text = last.Text,
-            SequenceIndex = last.SequenceIndex,
-            Tokens = last.Tokens,
-            Logprobs = last.Logprobs,
-            FinishReason = last.FinishReason,
+            Text = _last!.Text,
+            SequenceIndex = _last.SequenceIndex,
+            Tokens = _last.Tokens,
+            Logprobs = _last.Logprobs,
+            FinishReason = _last.FinishReason,
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,

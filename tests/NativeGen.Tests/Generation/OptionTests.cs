@@ -28,9 +28,16 @@ public sealed class OptionTests
         { "StopSequences", new() { StopSequences = ["a", ""] } },
         { "StopSequences", new() { StopSequences = ["a\ud83d"] } },
         { "NumBeams", new() { NumBeams = 0 } },
-        { "NumBeams", new() { NumBeams = 4 } },
+        { "NumBeams", new() { NumBeams = 65 } },
         { "NumBeamGroups", new() { NumBeamGroups = 2 } },
-        { "DiversityPenalty", new() { DiversityPenalty = 1 } },
+        { "NumBeamGroups", new() { NumBeams = 4, NumBeamGroups = 3, DiversityPenalty = 1 } },
+        { "NumBeamGroups", new() { NumBeams = 4, NumBeamGroups = 2, DiversityPenalty = 1, DoSample = true } },
+        { "DiversityPenalty", new() { NumBeams = 4, NumBeamGroups = 2 } },
+        { "DiversityPenalty", new() { DiversityPenalty = -1 } },
+        { "LengthPenalty", new() { LengthPenalty = 11 } },
+        { "NumReturnSequences", new() { NumBeams = 4, NumReturnSequences = 5 } },
+        { "TopLogprobs", new() { NumBeams = 4, TopLogprobs = 2 } },
+        { "LogprobsMode", new() { NumBeams = 4, LogprobsMode = LogprobsMode.Processed } },
         { "MinLength", new() { MinLength = -1 } },
         { "TypicalP", new() { TypicalP = 1.1f } },
         { "TopNSigma", new() { TopNSigma = -1 } },
@@ -97,6 +104,7 @@ public sealed class OptionTests
         [
             "EarlyStopping", "LengthPenalty", "XtcThreshold", "DryBase", "DryAllowedLength", "DrySequenceBreakers", "MirostatTau", "MirostatEta",
             "DynamicTemperatureExponent", "DryPenaltyLastN", "AdaptivePDecay", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "LogprobsMode",
+            "DiversityPenalty",
         ];
         var all = typeof(GenerationOptions).GetProperties().Select(property => property.Name);
         Assert.Empty(all.Except(carriedOut).Except(withoutEffect).Except(Refused.Select(row => row.Data.Item1)));
@@ -104,7 +112,7 @@ public sealed class OptionTests
         {
             EarlyStopping = true, LengthPenalty = 2, XtcThreshold = 0.1f, DryBase = 2, DryAllowedLength = 3, DrySequenceBreakers = ["x"], MirostatTau = 5,
             MirostatEta = 0.1f, DynamicTemperatureExponent = 1, DryPenaltyLastN = 5, AdaptivePDecay = 0.5f, ForcedEosTokenIds = [1], RenormalizeLogits = true,
-            DistinctSequences = true, LogprobsMode = LogprobsMode.Processed,
+            DistinctSequences = true, LogprobsMode = LogprobsMode.Processed, DiversityPenalty = 1,
         };
         OptionCheck.Validate(idle);
         var warnings = OptionCheck.Warnings(idle, idle);
@@ -135,6 +143,33 @@ public sealed class OptionTests
         // What comes from the settings is not the caller's doing.
         Assert.Empty(OptionCheck.Warnings(new() { DoSample = false }, new() { DoSample = false, Temperature = 0.7f }));
         Assert.Single(OptionCheck.Warnings(new() { MaxNewTokens = 5, MaxLength = 9 }, new() { MaxNewTokens = 5, MaxLength = 9 }));
+    }
+
+    [Fact]
+    public void BeamsAreDrawnOnlyWhenAsked()
+    {
+        Assert.False(OptionCheck.Samples(new() { NumBeams = 4 }));
+        Assert.False(OptionCheck.Samples(new() { NumBeams = 4, DoSample = true, Temperature = 0 }));
+        Assert.True(OptionCheck.Samples(new() { NumBeams = 4, DoSample = true }));
+        Assert.True(OptionCheck.Samples(new() { NumBeams = 1 }));
+
+        GenerationOptions beams = new() { NumBeams = 4, EarlyStopping = EarlyStopping.Never, LengthPenalty = 2, NumReturnSequences = 4 };
+        Assert.Empty(OptionCheck.Warnings(beams, beams));
+        GenerationOptions idle = beams with { TopK = 3, MaxRepeats = 3, DiversityPenalty = 1 };
+        Assert.Equal(["DiversityPenalty", "MaxRepeats", "TopK"], OptionCheck.Warnings(idle, idle).Select(warning => warning.Split(' ')[0]).Order());
+    }
+
+    [Theory]
+    [InlineData("true", "true")]
+    [InlineData("False", "false")]
+    [InlineData("NEVER", "never")]
+    public void EarlyStoppingIsReadAndWritten(string text, string expected)
+    {
+        Assert.True(EarlyStopping.TryParse(text, out var value));
+        Assert.Equal(expected, value.ToString());
+        Assert.False(EarlyStopping.TryParse("soon", out _));
+        Assert.Equal(EarlyStopping.True, (EarlyStopping)true);
+        Assert.Equal(default, (EarlyStopping)false);
     }
 
     [Fact]
