@@ -96,7 +96,10 @@ public sealed class FirstWeekTests
         var free = await model.GenerateAsync("Once upon a time", new() { NumBeams = 4, MaxNewTokens = 24 }, Stop);
         Assert.Null((await model.GenerateAsync("Once upon a time", new() { Temperature = 0, MaxNewTokens = 2 }, Stop)).Sequences[0].Score);
         var stop = free.Text[6..9];
-        var stopped = await model.GenerateAsync("Once upon a time", new() { NumBeams = 4, MaxNewTokens = 24, NumReturnSequences = 4, StopSequences = [stop] }, Stop);
+        var stopped = await model.GenerateAsync("Once upon a time", new()
+        {
+            NumBeams = 4, MaxNewTokens = 24, NumReturnSequences = 4, StopSequences = [stop], LengthPenalty = -2, // short ones first
+        }, Stop);
         Assert.Contains(stopped.Sequences, sequence => sequence.FinishReason == FinishReason.StopSequence);
         Assert.All(stopped.Sequences, sequence => Assert.DoesNotContain(stop, sequence.Text, StringComparison.Ordinal));
 

@@ -49,7 +49,7 @@ public sealed class SettingsTests
         {
             NativeGenOptions options = new();
             var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-            var (suffix, value) = type == typeof(bool) ? ("", "true") : type == typeof(ContextOverflow) ? ("", "Error")
+            var (suffix, value) = type == typeof(bool) || type == typeof(EarlyStopping) ? ("", "true") : type == typeof(ContextOverflow) ? ("", "Error")
                 : type == typeof(IReadOnlyList<string>) || type == typeof(IReadOnlyList<int>) ? (":0", "1")
                 : type == typeof(IReadOnlyDictionary<int, float>) || type == typeof(IReadOnlyDictionary<string, float>) ? (":1", "1")
                 : type == typeof(LengthDecay) ? (":Start", "1") : ("", "1");
