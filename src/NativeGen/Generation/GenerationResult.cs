@@ -132,7 +132,7 @@ public sealed class GenerationUpdate
 /// <summary>What a request would take.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, exact.</param>
 /// <param name="CachedTokens">How many of them are already computed.</param>
-/// <param name="KvBytes">KV cache the request takes if all its answers run to their limit (MaxNewTokens, MaxLength or the context), exact.</param>
+/// <param name="KvBytes">KV cache the request takes if all its answers run to their limit (MaxNewTokens, MaxLength or the context): exact, with beams the most it can be.</param>
 /// <param name="TimeToFirstToken">Null in this build.</param>
 /// <param name="TokensPerSecond">Null in this build.</param>
 public sealed record GenerationEstimate(int PromptTokens, int CachedTokens, long KvBytes, TimeSpan? TimeToFirstToken, double? TokensPerSecond);
