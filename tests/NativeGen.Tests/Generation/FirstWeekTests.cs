@@ -92,15 +92,15 @@ public sealed class FirstWeekTests
     [Fact]
     public async Task BeamsEndAtStopSequencesAndKeepToAForm()
     {
-        await using var model = Open("llama3");
-        var free = await model.GenerateAsync("Once upon a time", new() { NumBeams = 4, MaxNewTokens = 24 }, Stop);
+        await using var model = Open("stories");
+        GenerationOptions beams = new() { NumBeams = 4, MaxNewTokens = 24, NumReturnSequences = 4 };
+        var free = await model.GenerateAsync("Once upon a time", beams, Stop);
         Assert.Null((await model.GenerateAsync("Once upon a time", new() { Temperature = 0, MaxNewTokens = 2 }, Stop)).Sequences[0].Score);
-        var stop = free.Text[6..9];
-        var stopped = await model.GenerateAsync("Once upon a time", new()
-        {
-            NumBeams = 4, MaxNewTokens = 24, NumReturnSequences = 4, StopSequences = [stop], LengthPenalty = -2, // short ones first
-        }, Stop);
-        Assert.Contains(stopped.Sequences, sequence => sequence.FinishReason == FinishReason.StopSequence);
+
+        // A text that the best answer has at its middle, across tokens; with this penalty the shortest are the best.
+        var stop = free.Text[20..26];
+        var stopped = await model.GenerateAsync("Once upon a time", beams with { StopSequences = [stop], LengthPenalty = -4 }, Stop);
+        Assert.Equal(FinishReason.StopSequence, stopped.FinishReason);
         Assert.All(stopped.Sequences, sequence => Assert.DoesNotContain(stop, sequence.Text, StringComparison.Ordinal));
 
         var chosen = await model.GenerateAsync("Is it so? ", new() { NumBeams = 4, NumReturnSequences = 4, Choices = ["yes", "no", "perhaps"], MaxNewTokens = 24 }, Stop);

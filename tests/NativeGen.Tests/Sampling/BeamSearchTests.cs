@@ -112,8 +112,8 @@ public sealed class BeamSearchTests
     [Fact]
     public void LogprobsAreTheModelsOwnWhateverTheStepsDo()
     {
-        Sampler sampler = new([new RepetitionPenaltyStep(3), new NoRepeatNgramStep(1)], draw: false);
-        foreach (var found in Run(new() { Beams = 4, Returned = 4 }, 300, sampler).Best()) // longer than the buffers begin with; the n-grams end it
+        Sampler sampler = new([new RepetitionPenaltyStep(3), new NoRepeatNgramStep(3)], draw: false);
+        foreach (var found in Run(new() { Beams = 4, Returned = 4 }, 300, sampler).Best()) // longer than the buffers begin with
         {
             List<int> tokens = [1];
             for (var i = 0; i < found.Length; i++)
