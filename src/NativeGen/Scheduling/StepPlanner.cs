@@ -71,6 +71,16 @@ internal sealed class StepPlanner
     /// <summary>Plans the next step; without rows there is nothing to compute until something changes.</summary>
     public void Plan()
     {
+        // Where nobody can move and one waits for pages, the last in rank gives way until that one fits: alone everyone does.
+        while (TryPlan() is { } blocked && Rows == 0 && LastHolder(blocked) is { } holder)
+        {
+            Evict(holder);
+        }
+    }
+
+    /// <summary>Plans with the pages that rank allows to take. Returns the first sequence that has to wait for some.</summary>
+    private LoopSequence? TryPlan()
+    {
         Clear();
         for (var i = 0; i < _active.Count && Rows < _tokens.Length; i++)
         {
@@ -82,6 +92,7 @@ internal sealed class StepPlanner
         }
 
         _turn = Rows == _tokens.Length ? (_turn + Rows) % _active.Count : 0;
+        LoopSequence? blocked = null;
         foreach (var sequence in _active)
         {
             if (Rows == _tokens.Length)
@@ -94,12 +105,27 @@ internal sealed class StepPlanner
                 continue;
             }
 
-            // Strictly by rank: if this one has to wait for pages, nobody behind it may take them.
-            if ((sequence.Native < 0 && !TryPlace(sequence)) || !TryAdd(sequence, sequence.Pending, lastResort: true))
+            // By rank: while one waits for pages, nobody behind it may enter. Who is in goes on, or would hold its pages for ever.
+            if ((sequence.Native < 0 && (blocked is not null || !TryPlace(sequence))) || !TryAdd(sequence, sequence.Pending, lastResort: true))
             {
-                break;
+                blocked ??= sequence;
             }
         }
+
+        return blocked;
+    }
+
+    private LoopSequence? LastHolder(LoopSequence blocked)
+    {
+        for (var i = _active.Count - 1; i >= 0; i--)
+        {
+            if (_active[i].Native >= 0 && _active[i] != blocked)
+            {
+                return _active[i];
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Forgets the plan, after its step or instead of it.</summary>
