@@ -165,7 +165,7 @@ internal sealed class BeamSearch
         {
             var offer = group.Offers[i];
             var slot = group.Slots[offer.Parent];
-            FinishReason? reason = _endTokens.Span[offer.Token] ? FinishReason.Stop
+            FinishReason? reason = (uint)offer.Token < (uint)_endTokens.Length && _endTokens.Span[offer.Token] ? FinishReason.Stop
                 : texts.Ends(slot, offer.Token) ? FinishReason.StopSequence
                 : _length + 1 >= _longest ? FinishReason.Length : null;
             _ended[i] = reason is not null;
