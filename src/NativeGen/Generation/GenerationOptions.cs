@@ -178,6 +178,13 @@ public sealed record GenerationOptions
     /// <summary>How many answers, each drawn on its own, or with beams the best ones (at most <see cref="NumBeams"/>); the prompt is computed once. 1 to 64, default 1.</summary>
     public int? NumReturnSequences { get; init; }
 
+    /// <summary>
+    /// Draws so many answers and returns the <see cref="NumReturnSequences"/> best of them, 1 to 64: those whose tokens have the highest mean
+    /// log-probability by the model itself (OpenAI's <c>best_of</c>). A stream has an answer's text in one update, when all are drawn. Not
+    /// together with <see cref="NumBeams"/>. Default: as many as are returned.
+    /// </summary>
+    public int? BestOf { get; init; }
+
     /// <summary>Leaves out answers whose text another one has already; then there are fewer than <see cref="NumReturnSequences"/>. Not while streaming. Default false.</summary>
     public bool? DistinctSequences { get; init; }
 

@@ -34,7 +34,8 @@ public sealed record GeneratedSequence
 
     /// <summary>
     /// With beams what the answer was ranked by: the sum of its tokens' log-probabilities, as the options have left them, divided by the number
-    /// of its tokens to the power of <see cref="GenerationOptions.LengthPenalty"/>. Else null.
+    /// of its tokens to the power of <see cref="GenerationOptions.LengthPenalty"/>. With <see cref="GenerationOptions.BestOf"/> the mean of
+    /// <see cref="SumLogprob"/> over its tokens. Else null.
     /// </summary>
     public float? Score { get; init; }
 
@@ -48,7 +49,7 @@ public sealed record GeneratedSequence
 /// <summary>Numbers of tokens.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, counted once however many answers it has.</param>
 /// <param name="CachedTokens">How many of them did not have to be computed.</param>
-/// <param name="GeneratedTokens">Tokens of all answers together.</param>
+/// <param name="GeneratedTokens">Tokens of all answers together, of those that BestOf left out, too.</param>
 public sealed record GenerationUsage(int PromptTokens, int CachedTokens, int GeneratedTokens);
 
 /// <summary>Where the time went.</summary>

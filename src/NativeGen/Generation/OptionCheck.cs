@@ -52,6 +52,7 @@ internal static class OptionCheck
         Range(nameof(options.FrequencyPenalty), options.FrequencyPenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.PresencePenalty), options.PresencePenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.NumReturnSequences), options.NumReturnSequences, 1, 64);
+        Range(nameof(options.BestOf), options.BestOf, Math.Max(options.NumReturnSequences ?? 1, 1), 64);
         Range(nameof(options.TopLogprobs), options.TopLogprobs, 0, 20);
         Range(nameof(options.MaxRepeats), options.MaxRepeats, 0, 1000);
         if (options.MaxRepeats == 1)
@@ -123,6 +124,10 @@ internal static class OptionCheck
     /// <summary>Whether tokens are drawn at random.</summary>
     public static bool Samples(GenerationOptions options) => (options.DoSample ?? !HasBeams(options)) && !(options.Temperature < LeastTemperature);
 
+    /// <summary>How many answers are generated, of which NumReturnSequences are returned.</summary>
+    public static int Answers(GenerationOptions options) =>
+        Samples(options) ? Math.Max(options.NumReturnSequences ?? 1, options.BestOf ?? 1) : options.NumReturnSequences ?? 1;
+
     public static bool HasBeams(GenerationOptions options) => options.NumBeams > 1;
 
     private static void Beams(GenerationOptions options)
@@ -151,6 +156,11 @@ internal static class OptionCheck
         if (groups > 1 && options.DiversityPenalty is null or 0)
         {
             throw new ArgumentException("NumBeamGroups needs a DiversityPenalty above 0: without one all groups find the same.", nameof(options.DiversityPenalty));
+        }
+
+        if (options.BestOf > 1)
+        {
+            throw new ArgumentException("BestOf cannot be set together with NumBeams, which searches for the best answers itself.", nameof(options.BestOf));
         }
 
         if (options.TopLogprobs > 0 || options.LogprobsMode == LogprobsMode.Processed)
@@ -198,6 +208,7 @@ internal static class OptionCheck
             Idle(asked.AdaptivePTarget >= 0, nameof(asked.AdaptivePTarget));
             Idle(asked.DynamicTemperatureRange > 0, nameof(asked.DynamicTemperatureRange));
             Idle(asked.Seed is not null, nameof(asked.Seed));
+            Idle(asked.BestOf > 1 && !HasBeams(effective), nameof(asked.BestOf));
             if (asked.NumReturnSequences > 1 && !HasBeams(effective))
             {
                 warnings.Add($"NumReturnSequences gives {asked.NumReturnSequences} equal answers, because {why}: nothing is drawn at random.");
@@ -328,6 +339,7 @@ internal static class OptionCheck
         LengthPenalty = asked.LengthPenalty ?? defaults.LengthPenalty,
         EarlyStopping = asked.EarlyStopping ?? defaults.EarlyStopping,
         NumReturnSequences = asked.NumReturnSequences ?? defaults.NumReturnSequences,
+        BestOf = asked.BestOf ?? defaults.BestOf,
         DistinctSequences = asked.DistinctSequences ?? defaults.DistinctSequences,
         MaxRepeats = asked.MaxRepeats ?? defaults.MaxRepeats,
         TrimToSentence = asked.TrimToSentence ?? defaults.TrimToSentence,

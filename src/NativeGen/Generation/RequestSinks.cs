@@ -14,6 +14,9 @@ internal sealed record OutputSettings(Tokenizer Tokenizer, GenerationOptions Opt
 
     public bool SkipSpecialTokens { get; } = Options.SkipSpecialTokens ?? true;
 
+    /// <summary>How many answers the caller gets.</summary>
+    public int Returned { get; } = Options.NumReturnSequences ?? 1;
+
     public int TopLogprobs { get; } = Options.TopLogprobs ?? 0;
 
     public bool Logprobs { get; } = Options.Logprobs == true || Options.TopLogprobs > 0;
@@ -42,6 +45,9 @@ internal abstract class RequestSink : TokenSink
     protected OutputSettings Settings { get; }
 
     protected Answer[] Answers { get; }
+
+    /// <summary>More answers are drawn than are returned: which, is known when all have ended.</summary>
+    protected bool Picks => Answers.Length > Settings.Returned;
 
     public override FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom)
     {
@@ -94,6 +100,15 @@ internal abstract class RequestSink : TokenSink
 
     protected virtual void PublishEnd(LoopSequence sequence, Answer answer)
     {
+    }
+
+    /// <summary>The answers to return with what they were picked by, best first (a stable sort); or all as they are.</summary>
+    protected IEnumerable<(Answer Answer, LoopSequence Sequence, float? Score)> Picked(LoopRequest request)
+    {
+        var all = Answers.Zip(request.Results);
+        return !Picks ? all.Select(static one => (one.First, one.Second, one.Second.Score)) : all
+            .Select(static one => (one.First, one.Second, Score: (float?)(one.First.SumLogprob / one.Second.Generated)))
+            .OrderByDescending(static one => one.Score).Take(Settings.Returned);
     }
 
     protected static GenerationUsage Usage(LoopRequest request) =>
@@ -195,14 +210,14 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
 
     public override void Complete(LoopRequest request)
     {
-        GeneratedSequence[] all = [.. Answers.Zip(request.Results, static (answer, sequence) => new GeneratedSequence
+        GeneratedSequence[] all = [.. Picked(request).Select(static one => new GeneratedSequence
         {
-            Text = answer.Text.Take(),
-            Tokens = sequence.Tokens[sequence.PromptLength..].ToArray(),
-            FinishReason = answer.FinishReason,
-            SumLogprob = answer.SumLogprob,
-            Score = sequence.Score,
-            Logprobs = answer.Logprobs,
+            Text = one.Answer.Text.Take(),
+            Tokens = one.Sequence.Tokens[one.Sequence.PromptLength..].ToArray(),
+            FinishReason = one.Answer.FinishReason,
+            SumLogprob = one.Answer.SumLogprob,
+            Score = one.Score,
+            Logprobs = one.Answer.Logprobs,
         })];
         GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => sequence.Text)] : all;
         _result.TrySetResult(new GenerationResult
@@ -286,6 +301,16 @@ internal sealed class StreamSink : RequestSink
 
     public override void Complete(LoopRequest request)
     {
+        foreach (var ((answer, sequence, _), rank) in Picks ? Picked(request).Select(static (one, rank) => (one, rank)) : [])
+        {
+            if (_last is not null)
+            {
+                Write(_last);
+            }
+
+            _last = Next(sequence, rank, answer, answer.FinishReason);
+        }
+
         Write(new GenerationUpdate
         {
             Text = _last!.Text,
@@ -307,15 +332,20 @@ internal sealed class StreamSink : RequestSink
 
     protected override void Publish(LoopSequence sequence, Answer answer)
     {
-        if (answer.Text.Available > 0 && !answer.Text.Stopped)
+        if (answer.Text.Available > 0 && !answer.Text.Stopped && !Picks)
         {
-            Write(Next(sequence, answer, null));
+            Write(Next(sequence, sequence.Index, answer, null));
         }
     }
 
     protected override void PublishEnd(LoopSequence sequence, Answer answer)
     {
-        var update = Next(sequence, answer, answer.FinishReason);
+        if (Picks)
+        {
+            return;
+        }
+
+        var update = Next(sequence, sequence.Index, answer, answer.FinishReason);
         if (--_open == 0)
         {
             _last = update; // Complete adds what only the stream's last update has
@@ -326,14 +356,14 @@ internal sealed class StreamSink : RequestSink
         }
     }
 
-    private GenerationUpdate Next(LoopSequence sequence, Answer answer, FinishReason? reason)
+    private GenerationUpdate Next(LoopSequence sequence, int index, Answer answer, FinishReason? reason)
     {
         var from = _reported[sequence.Index];
         _reported[sequence.Index] = sequence.Generated;
         return new GenerationUpdate
         {
             Text = answer.Text.Take(),
-            SequenceIndex = sequence.Index,
+            SequenceIndex = index,
             Tokens = sequence.Slice(sequence.PromptLength + from),
             Logprobs = answer.Logprobs?[from..],
             FinishReason = reason,

@@ -243,7 +243,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _samplers.Create(options, (int)Math.Min((long)prompt.Length + maxNewTokens, int.MaxValue)),
             _forms.Create(options),
             maxNewTokens,
-            options.NumReturnSequences ?? 1,
+            OptionCheck.Answers(options),
             Beams(options, seed),
             request.Priority,
             _endTokens);

@@ -107,6 +107,7 @@ internal static class SettingsReader
             LengthPenalty = section.Float(nameof(options.LengthPenalty)),
             EarlyStopping = section.EarlyStopping(nameof(options.EarlyStopping)),
             NumReturnSequences = section.Int(nameof(options.NumReturnSequences)),
+            BestOf = section.Int(nameof(options.BestOf)),
             DistinctSequences = section.Bool(nameof(options.DistinctSequences)),
             MaxRepeats = section.Int(nameof(options.MaxRepeats)),
             TrimToSentence = section.Bool(nameof(options.TrimToSentence)),

@@ -36,6 +36,9 @@ public sealed class OptionTests
         { "DiversityPenalty", new() { DiversityPenalty = -1 } },
         { "LengthPenalty", new() { LengthPenalty = 11 } },
         { "NumReturnSequences", new() { NumBeams = 4, NumReturnSequences = 5 } },
+        { "BestOf", new() { BestOf = 2, NumReturnSequences = 3 } },
+        { "BestOf", new() { BestOf = 65 } },
+        { "BestOf", new() { BestOf = 4, NumBeams = 4 } },
         { "TopLogprobs", new() { NumBeams = 4, TopLogprobs = 2 } },
         { "LogprobsMode", new() { NumBeams = 4, LogprobsMode = LogprobsMode.Processed } },
         { "MinLength", new() { MinLength = -1 } },
@@ -97,7 +100,7 @@ public sealed class OptionTests
         string[] carriedOut =
         [
             "MaxNewTokens", "MinNewTokens", "MaxLength", "DoSample", "Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty", "FrequencyPenalty",
-            "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
+            "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "BestOf", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
             "BeginSuppressTokens", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "TrimToSentence", "ResponseFormat", "Regex",
         ];
         string[] withoutEffect =
@@ -182,7 +185,7 @@ public sealed class OptionTests
             EtaCutoff = 1, XtcProbability = 1, XtcThreshold = 1, DryMultiplier = 1, DryBase = 1, DryAllowedLength = 1, DrySequenceBreakers = ["1"], Mirostat = 1,
             MirostatTau = 1, MirostatEta = 1, DynamicTemperatureRange = 1, DynamicTemperatureExponent = 1, RepetitionPenalty = 1, FrequencyPenalty = 1,
             PresencePenalty = 1, NoRepeatNgramSize = 1, LogitBias = new Dictionary<int, float> { [1] = 1 }, BadWords = ["1"], SuppressTokens = [1], Seed = 1,
-            NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, StopSequences = ["1"],
+            NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, BestOf = 1, StopSequences = ["1"],
             SkipSpecialTokens = true, Logprobs = true, TopLogprobs = 1, ResponseFormat = ChatResponseFormat.Text, Choices = ["1"], Regex = "1", Grammar = "1",
             PromptLookupNumTokens = 1, DraftModel = "1", ContextOverflow = ContextOverflow.TruncateOldestTurns, MinLength = 1,
             ExponentialDecayLengthPenalty = new(1, 1), TopH = 1, DryPenaltyLastN = 1, AdaptivePTarget = 1, AdaptivePDecay = 1, EncoderRepetitionPenalty = 1,
