@@ -20,7 +20,7 @@ internal static class GenerateCommand
         var minP = Probability("--min-p", "Leave out what is less likely than this share of the likeliest [default: 0.05]");
         var numReturnSequences = CommonOptions.AtLeast(Nullable("--num-return-sequences", null, "How many texts to write [default: 1]"), 1);
         var greedy = new Option<bool>("--greedy") { Description = "Take the likeliest token always" };
-        var doSample = new Option<bool>("--do-sample") { Description = "Draw tokens by their probabilities (the default)" };
+        var doSample = new Option<bool>("--do-sample") { Description = "Draw tokens by their probabilities (the default without beams)" };
         var seed = CommonOptions.Checked(new Option<long?>("--seed") { Description = "The same seed gives the same text [default: a new one each time]", HelpName = "N" }, _ => true, "");
         var stop = new Option<string[]>("--stop") { Description = "End before this text; may be given several times", HelpName = "TEXT", AllowMultipleArgumentsPerToken = false };
         var logprobs = new Option<bool>("--logprobs") { Description = "With --json: the log-probability of every token" };
@@ -201,6 +201,8 @@ internal static class GenerateCommand
             writer.WriteEndArray();
             writer.WriteString("finish_reason", sequence.FinishReason.ToString());
             writer.WriteNumber("sum_logprob", sequence.SumLogprob);
+            if (sequence.Score is { } score)
+                writer.WriteNumber("score", score);
             if (sequence.Logprobs is { } values)
             {
                 writer.WriteStartArray("logprobs");

@@ -43,6 +43,14 @@ internal sealed class SamplingFlags
         Texts("--dry-sequence-breaker", "A text that ends a passage; may be given several times [default: line end, colon, quotation mark, asterisk]", (o, v) => o with { DrySequenceBreakers = v });
         Number<int>("--max-repeats", "N", "End a text that says one passage N times in a row; 0 = off", n => n is 0 or >= 2 and <= 1000, "0, or from 2 to 1000", (o, v) => o with { MaxRepeats = v });
 
+        Group("Search");
+        Number<int>("--num-beams", "N", "Follow N texts at once and take the best; 1 = off", n => n is >= 1 and <= 64, "from 1 to 64", (o, v) => o with { NumBeams = v });
+        Number<float>("--length-penalty", "X", "Above 0 favours long texts, below 0 short ones [default: 1]", x => x is >= -10 and <= 10, "from -10 to 10", (o, v) => o with { LengthPenalty = v });
+        EarlyStops();
+        Number<int>("--num-beam-groups", "N", "Split the beams into N groups that differ [default: 1]", n => n is >= 1 and <= 64, "from 1 to 64", (o, v) => o with { NumBeamGroups = v });
+        Number<float>("--diversity-penalty", "X", "Less of what earlier groups chose at the same place", x => x >= 0, "at least 0", (o, v) => o with { DiversityPenalty = v });
+        Number<int>("--best-of", "N", "Draw N texts and write only the likeliest", n => n is >= 1 and <= 64, "from 1 to 64", (o, v) => o with { BestOf = v });
+
         Group("Words and length");
         Texts("--bad-words", "A text that must not come; may be given several times", (o, v) => o with { BadWords = v });
         Biases();
@@ -127,6 +135,18 @@ internal sealed class SamplingFlags
             return biases;
         };
         Add(option, (options, biases) => options with { SequenceBias = biases });
+    }
+
+    private void EarlyStops()
+    {
+        var option = new Option<EarlyStopping?>("--early-stopping")
+        {
+            Description = "End with as many texts as beams (true), when better ones are unlikely (false, the default) or impossible (never)", HelpName = "WHEN",
+        };
+        option.CustomParser = result => EarlyStopping.TryParse(result.Tokens[0].Value, out var when)
+            ? when
+            : CommonOptions.Refuse<EarlyStopping?>(result, $"--early-stopping takes true, false or never, not '{result.Tokens[0].Value}'", null);
+        Add(option, (options, when) => options with { EarlyStopping = when });
     }
 
     private void Decay()

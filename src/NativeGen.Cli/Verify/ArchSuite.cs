@@ -7,6 +7,8 @@ namespace NativeGen.Cli.Verify;
 
 internal static class ArchSuite
 {
+    private static ContextOptions Context => new() { KvCacheType = KvCacheType.F32, KvCacheTokens = 1024 };
+
     public static bool Reads(JsonElement root) =>
         root.TryGetProperty("arch", out _) && root.TryGetProperty("gguf", out var gguf) && gguf.ValueKind == JsonValueKind.Object && root.TryGetProperty("input_ids", out _);
 
@@ -20,7 +22,7 @@ internal static class ArchSuite
             report.Case("tokenizer", c => Tokenizer(c, path, pairs));
 
         // One subject for all cases; if the engine refuses the model, each case reports its line.
-        var subject = new Lazy<Subject>(() => new Subject(path, options, new ContextOptions { KvCacheType = KvCacheType.F32, KvCacheTokens = 1024 }));
+        var subject = new Lazy<Subject>(() => new Subject(path, options, Context));
         var error = double.NaN; // of the logits, once measured
         if (golden.TryGetProperty("decoder_input_ids", out _))
             report.Case("logits", _ => Lacks(subject, "runs of encoder-decoder models"));
@@ -37,7 +39,10 @@ internal static class ArchSuite
         if (golden.TryGetProperty("left_padded_batch_equals_single", out _))
             report.Case("prompts in one batch", c => Batch(c, golden, ids, subject.Value));
         foreach (var (beam, i) in Elements(golden, "beam"))
-            report.Case($"beam {i}", _ => Lacks(subject, "beam search"));
+        {
+            foreach (var (run, n) in Elements(beam, "runs"))
+                report.Case($"beam {i} {n}", c => Beams(c, beam, run, subject, options));
+        }
         foreach (var (greedy, i) in Elements(golden, "greedy_no_repeat_ngram_2"))
             report.Case($"no_repeat_ngram_size {i}", c => AlongPath(c, greedy, subject.Value, error, new Sampler([new NoRepeatNgramStep(2)], draw: false)));
         foreach (var name in new[] { "hidden", "encoder_hidden", "texts", "rerank" })
@@ -143,6 +148,14 @@ internal static class ArchSuite
             var lead = (double)candidates.Scores[candidates.IndexOf(best)] - (candidates.IndexOf(expected[step]) is >= 0 and var index ? candidates.Scores[index] : double.NegativeInfinity);
             c.That(lead <= 0 || lead <= Bounds.SureLead * error, () => $"step {step}: expected {expected[step]}, got {best}, ahead by {lead:0.0e+00}");
         });
+    }
+
+    private static void Beams(CaseBuilder c, JsonElement beam, JsonElement run, Lazy<Subject> subject, VerifyOptions options)
+    {
+        if (!beam.TryGetProperty("prompt_ids", out _))
+            Lacks(subject, "runs of encoder-decoder models");
+        var actual = EngineBeams.Run(subject.Value.Model, options, Context, Golden.Ints(beam.GetProperty("prompt_ids")), run, out var ends);
+        BeamSuite.Compare(c, [.. run.GetProperty("sequences").EnumerateArray().Select(Golden.Ints)], Golden.Doubles(run.GetProperty("sequences_scores")), actual, ends, Bounds.BeamScore);
     }
 
     private static void Batch(CaseBuilder c, JsonElement golden, int[] ids, Subject subject)

@@ -48,12 +48,18 @@ internal static class Bounds
     /// <summary>A lead under which two next tokens count as equal ("near tie").</summary>
     public const double NearTie = 0.05;
 
+    /// <summary>Score of the best beam, and with float activations of each.</summary>
+    public const double RealBeamScore = 0.06, ExactBeamScore = 1e-3;
+
     /// <summary>What the project aims at; printed beside the bound, tests nothing.</summary>
     public const double GoalKlMean = 0.0011;
 
     // ---- sampling/README.md; kept sets are exact ----
 
     public const double SamplingScore = 1e-5, SamplingProbability = 1e-5;
+
+    /// <summary>Scores of beams, arch/README.md's, too; their sequences are exact.</summary>
+    public const double BeamScore = 1e-4;
 
     // ---- real/README.md, embeddings ----
 

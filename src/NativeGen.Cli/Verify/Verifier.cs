@@ -62,6 +62,8 @@ internal static class Verifier
             TokenizerSuite.RunInfo(report, root);
         else if (TokenizerSuite.ReadsPretokenizers(root))
             TokenizerSuite.RunPretokenizers(report, root);
+        else if (BeamSuite.Reads(root))
+            BeamSuite.Run(report, root);
         else if (SamplingSuite.Reads(root))
             SamplingSuite.Run(report, root);
         else if (TemplateSuite.Reads(root))
@@ -83,12 +85,9 @@ internal static class Verifier
     private static void Later(FileReport report, JsonElement root)
     {
         var cases = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("cases", out var list) && list.ValueKind == JsonValueKind.Array ? list : default;
-        var first = cases.ValueKind == JsonValueKind.Array && cases.GetArrayLength() > 0 ? cases[0] : default;
-        bool Has(string name) => first.ValueKind == JsonValueKind.Object && first.TryGetProperty(name, out _);
         var reason = root.ValueKind != JsonValueKind.Object ? "no format this build knows"
             : root.TryGetProperty("template", out _) ? "this build has no chat templates yet"
             : root.TryGetProperty("environment", out _) ? "this build has no template engine yet"
-            : Has("options") ? "this build does not check beams yet"
             : "no format this build knows";
         var count = Math.Max(cases.ValueKind == JsonValueKind.Array ? cases.GetArrayLength() : 1, 1);
         for (var i = 0; i < count; i++)

@@ -33,6 +33,38 @@ public enum LogprobsMode
     Processed,
 }
 
+/// <summary>When a beam search ends: transformers' <c>early_stopping</c>, which is true, false or "never".</summary>
+public readonly record struct EarlyStopping
+{
+    private readonly byte _when;
+
+    private EarlyStopping(byte when) => _when = when;
+
+    /// <summary>When the beams are not likely to become better than the answers that are found; the default.</summary>
+    public static EarlyStopping False => new(0);
+
+    /// <summary>As soon as there are as many answers as beams.</summary>
+    public static EarlyStopping True => new(1);
+
+    /// <summary>Only when no beam can become better, however long it gets.</summary>
+    public static EarlyStopping Never => new(2);
+
+    /// <summary>True or false.</summary>
+    public static implicit operator EarlyStopping(bool whenFull) => FromBoolean(whenFull);
+
+    /// <summary>True or false.</summary>
+    public static EarlyStopping FromBoolean(bool whenFull) => whenFull ? True : False;
+
+    /// <inheritdoc/>
+    public override string ToString() => _when switch { 0 => "false", 1 => "true", _ => "never" };
+
+    internal static bool TryParse(string text, out EarlyStopping value)
+    {
+        value = bool.TryParse(text, out var whenFull) ? whenFull : Never;
+        return value != Never || string.Equals(text.Trim(), "never", StringComparison.OrdinalIgnoreCase);
+    }
+}
+
 /// <summary>Makes the end of an answer likelier the longer it gets.</summary>
 /// <param name="Start">After how many tokens of the answer it begins, at least 0.</param>
 /// <param name="Factor">By what the pull grows with every token, above 0; less than 1 delays the end.</param>

@@ -31,7 +31,7 @@ public sealed record GenerationOptions
     /// <summary>Makes the end of the answer likelier the longer it gets.</summary>
     public LengthDecay? ExponentialDecayLengthPenalty { get; init; }
 
-    /// <summary>True draws tokens at random, false always takes the best one. Default: true, unless <see cref="Temperature"/> is 0.</summary>
+    /// <summary>True draws tokens at random, false always takes the best one. Default: true, unless <see cref="Temperature"/> is 0 or <see cref="NumBeams"/> more than 1.</summary>
     public bool? DoSample { get; init; }
 
     /// <summary>Below 1 the likely becomes likelier, above 1 all becomes more alike; 0 (or less than 1e-5) takes the best token. Default 0.8.</summary>
@@ -154,23 +154,36 @@ public sealed record GenerationOptions
     /// <summary>Same seed, same request, same model: same text. Default: one at random, reported in <see cref="GenerationResult.Seed"/>.</summary>
     public long? Seed { get; init; }
 
-    /// <summary>Beam search. Not in this build; 1 = off.</summary>
+    /// <summary>
+    /// Beam search: follows so many texts at once and returns the best, 1 to 64; 1 = off, the default. A stream has an answer's text in one
+    /// update, when it is final. With beams nothing is drawn unless <see cref="DoSample"/> is true.
+    /// </summary>
     public int? NumBeams { get; init; }
 
-    /// <summary>Groups of beams. Not in this build; 1 = off.</summary>
+    /// <summary>
+    /// Diverse beam search: splits the beams into so many groups, which <see cref="DiversityPenalty"/> keeps apart; divides
+    /// <see cref="NumBeams"/>. 1 = off, the default.
+    /// </summary>
     public int? NumBeamGroups { get; init; }
 
-    /// <summary>Penalty between groups of beams. Not in this build; 0 = off.</summary>
+    /// <summary>What a token's score is lowered by for every beam of an earlier group that has chosen it for the same place. Needed with groups.</summary>
     public float? DiversityPenalty { get; init; }
 
-    /// <summary>Exponent of the length that beams' scores are divided by; without beams it has no effect.</summary>
+    /// <summary>The power of its length that an answer's score is divided by: above 0 favours long ones, below 0 short ones, -10 to 10. Default 1; without beams it has no effect.</summary>
     public float? LengthPenalty { get; init; }
 
-    /// <summary>When beam search ends; without beams it has no effect.</summary>
-    public bool? EarlyStopping { get; init; }
+    /// <summary>When beam search ends: true, false (default) or <see cref="NativeGen.EarlyStopping.Never"/>; without beams it has no effect.</summary>
+    public EarlyStopping? EarlyStopping { get; init; }
 
-    /// <summary>How many answers, each drawn on its own; the prompt is computed once. 1 to 64, default 1.</summary>
+    /// <summary>How many answers, each drawn on its own, or with beams the best ones (at most <see cref="NumBeams"/>); the prompt is computed once. 1 to 64, default 1.</summary>
     public int? NumReturnSequences { get; init; }
+
+    /// <summary>
+    /// Draws so many answers and returns the <see cref="NumReturnSequences"/> best of them, 1 to 64: those whose tokens have the highest mean
+    /// log-probability by the model itself (OpenAI's <c>best_of</c>). A stream has an answer's text in one update, when all are drawn. Not
+    /// together with <see cref="NumBeams"/>. Default: as many as are returned.
+    /// </summary>
+    public int? BestOf { get; init; }
 
     /// <summary>Leaves out answers whose text another one has already; then there are fewer than <see cref="NumReturnSequences"/>. Not while streaming. Default false.</summary>
     public bool? DistinctSequences { get; init; }

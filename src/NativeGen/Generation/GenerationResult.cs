@@ -32,6 +32,13 @@ public sealed record GeneratedSequence
     /// <summary>The sum of its tokens' log-probabilities, as the model gave them before temperature and all other options.</summary>
     public double SumLogprob { get; init; }
 
+    /// <summary>
+    /// With beams what the answer was ranked by: the sum of its tokens' log-probabilities, as the options have left them, divided by the number
+    /// of its tokens to the power of <see cref="GenerationOptions.LengthPenalty"/>. With <see cref="GenerationOptions.BestOf"/> the mean of
+    /// <see cref="SumLogprob"/> over its tokens. Else null.
+    /// </summary>
+    public float? Score { get; init; }
+
     /// <summary>One entry per token, if the request asked for them.</summary>
     public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
 
@@ -47,7 +54,7 @@ public sealed record GeneratedSequence
 /// <summary>Numbers of tokens.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, counted once however many answers it has.</param>
 /// <param name="CachedTokens">How many of them did not have to be computed.</param>
-/// <param name="GeneratedTokens">Tokens of all answers together.</param>
+/// <param name="GeneratedTokens">Tokens of all answers together, of those that BestOf left out, too.</param>
 public sealed record GenerationUsage(int PromptTokens, int CachedTokens, int GeneratedTokens);
 
 /// <summary>Where the time went.</summary>
@@ -148,7 +155,7 @@ public sealed class GenerationUpdate
 /// <summary>What a request would take.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, exact.</param>
 /// <param name="CachedTokens">How many of them are already computed.</param>
-/// <param name="KvBytes">KV cache the request takes if all its answers run to their limit (MaxNewTokens, MaxLength or the context), exact.</param>
+/// <param name="KvBytes">KV cache the request takes if all its answers run to their limit (MaxNewTokens, MaxLength or the context): exact, with beams the most it can be.</param>
 /// <param name="TimeToFirstToken">Null in this build.</param>
 /// <param name="TokensPerSecond">Null in this build.</param>
 public sealed record GenerationEstimate(int PromptTokens, int CachedTokens, long KvBytes, TimeSpan? TimeToFirstToken, double? TokensPerSecond);

@@ -52,6 +52,7 @@ internal static class OptionCheck
         Range(nameof(options.FrequencyPenalty), options.FrequencyPenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.PresencePenalty), options.PresencePenalty, float.MinValue, float.MaxValue);
         Range(nameof(options.NumReturnSequences), options.NumReturnSequences, 1, 64);
+        Range(nameof(options.BestOf), options.BestOf, Math.Max(options.NumReturnSequences ?? 1, 1), 64);
         Range(nameof(options.TopLogprobs), options.TopLogprobs, 0, 20);
         Range(nameof(options.MaxRepeats), options.MaxRepeats, 0, 1000);
         if (options.MaxRepeats == 1)
@@ -64,7 +65,10 @@ internal static class OptionCheck
             throw new ArgumentException($"LogprobsMode {mode} does not exist.", nameof(options.LogprobsMode));
         }
 
-        Range(nameof(options.NumBeams), options.NumBeams, 1, int.MaxValue);
+        Range(nameof(options.NumBeams), options.NumBeams, 1, 64);
+        Range(nameof(options.NumBeamGroups), options.NumBeamGroups, 1, options.NumBeams ?? 1);
+        Range(nameof(options.DiversityPenalty), options.DiversityPenalty, 0, float.MaxValue);
+        Range(nameof(options.LengthPenalty), options.LengthPenalty, -10, 10);
         if (options is { MinNewTokens: { } least, MaxNewTokens: { } most } && least > most)
         {
             throw new ArgumentException($"MinNewTokens is {least}, more than MaxNewTokens, {most}.", nameof(options.MinNewTokens));
@@ -101,9 +105,7 @@ internal static class OptionCheck
             throw new ArgumentException($"{option} cannot be set together with NumBeams: it learns from one sequence of drawn tokens.", option);
         }
 
-        Unsupported(nameof(options.NumBeams), options.NumBeams is null or 1, "beam search");
-        Unsupported(nameof(options.NumBeamGroups), options.NumBeamGroups is null or 1, "beam search");
-        Unsupported(nameof(options.DiversityPenalty), options.DiversityPenalty is null or 0, "beam search");
+        Beams(options);
         if (ResponseForm.Set(options).ToArray() is [_, _, ..] forms)
         {
             throw new ArgumentException($"{string.Join(" and ", forms)} each bind the form of the answer; set one of them.", forms[1]);
@@ -120,7 +122,53 @@ internal static class OptionCheck
     }
 
     /// <summary>Whether tokens are drawn at random.</summary>
-    public static bool Samples(GenerationOptions options) => options.DoSample != false && !(options.Temperature < LeastTemperature);
+    public static bool Samples(GenerationOptions options) => (options.DoSample ?? !HasBeams(options)) && !(options.Temperature < LeastTemperature);
+
+    /// <summary>How many answers are generated, of which NumReturnSequences are returned.</summary>
+    public static int Answers(GenerationOptions options) =>
+        Samples(options) ? Math.Max(options.NumReturnSequences ?? 1, options.BestOf ?? 1) : options.NumReturnSequences ?? 1;
+
+    public static bool HasBeams(GenerationOptions options) => options.NumBeams > 1;
+
+    private static void Beams(GenerationOptions options)
+    {
+        if (!HasBeams(options))
+        {
+            return;
+        }
+
+        var (beams, groups) = (options.NumBeams!.Value, options.NumBeamGroups ?? 1);
+        if (options.NumReturnSequences > beams)
+        {
+            throw new ArgumentException($"NumReturnSequences is {options.NumReturnSequences}, more than NumBeams, {beams}.", nameof(options.NumReturnSequences));
+        }
+
+        if (groups > 1 && beams % groups != 0)
+        {
+            throw new ArgumentException($"NumBeamGroups is {groups}, which does not divide NumBeams, {beams}.", nameof(options.NumBeamGroups));
+        }
+
+        if (groups > 1 && Samples(options))
+        {
+            throw new ArgumentException("NumBeamGroups cannot be set together with DoSample: groups differ by their penalty, not by chance.", nameof(options.NumBeamGroups));
+        }
+
+        if (groups > 1 && options.DiversityPenalty is null or 0)
+        {
+            throw new ArgumentException("NumBeamGroups needs a DiversityPenalty above 0: without one all groups find the same.", nameof(options.DiversityPenalty));
+        }
+
+        if (options.BestOf > 1)
+        {
+            throw new ArgumentException("BestOf cannot be set together with NumBeams, which searches for the best answers itself.", nameof(options.BestOf));
+        }
+
+        if (options.TopLogprobs > 0 || options.LogprobsMode == LogprobsMode.Processed)
+        {
+            var option = options.TopLogprobs > 0 ? nameof(options.TopLogprobs) : nameof(options.LogprobsMode);
+            throw new ArgumentException($"{option} cannot be set together with NumBeams: of each token the beams keep only the log-probability that the model gave it.", option);
+        }
+    }
 
     /// <summary>The most tokens an answer may have; the context may end it earlier.</summary>
     public static int MaxNewTokens(GenerationOptions options, int promptLength)
@@ -143,7 +191,8 @@ internal static class OptionCheck
         List<string> warnings = [];
         if (!Samples(effective))
         {
-            var why = effective.DoSample == false ? "DoSample is false" : "the temperature is 0";
+            var why = effective.DoSample == false ? "DoSample is false" : effective.Temperature < LeastTemperature ? "the temperature is 0"
+                : "beams are not drawn unless DoSample is true";
             Idle(asked.DoSample == true, nameof(asked.DoSample));
             Idle(asked.Temperature >= LeastTemperature, nameof(asked.Temperature));
             Idle(asked.TopK is not null, nameof(asked.TopK));
@@ -159,7 +208,8 @@ internal static class OptionCheck
             Idle(asked.AdaptivePTarget >= 0, nameof(asked.AdaptivePTarget));
             Idle(asked.DynamicTemperatureRange > 0, nameof(asked.DynamicTemperatureRange));
             Idle(asked.Seed is not null, nameof(asked.Seed));
-            if (asked.NumReturnSequences > 1)
+            Idle(asked.BestOf > 1 && !HasBeams(effective), nameof(asked.BestOf));
+            if (asked.NumReturnSequences > 1 && !HasBeams(effective))
             {
                 warnings.Add($"NumReturnSequences gives {asked.NumReturnSequences} equal answers, because {why}: nothing is drawn at random.");
             }
@@ -173,8 +223,18 @@ internal static class OptionCheck
             }
         }
 
-        Without(asked.EarlyStopping is not null, nameof(asked.EarlyStopping), "NumBeams is 1");
-        Without(asked.LengthPenalty is not null, nameof(asked.LengthPenalty), "NumBeams is 1");
+        if (HasBeams(effective))
+        {
+            Without(asked.MaxRepeats > 0, nameof(asked.MaxRepeats), "NumBeams is more than 1");
+            Without(asked.DiversityPenalty > 0 && effective.NumBeamGroups is null or 1, nameof(asked.DiversityPenalty), "NumBeamGroups is 1");
+        }
+        else
+        {
+            Without(asked.EarlyStopping is not null, nameof(asked.EarlyStopping), "NumBeams is 1");
+            Without(asked.LengthPenalty is not null, nameof(asked.LengthPenalty), "NumBeams is 1");
+            Without(asked.DiversityPenalty > 0, nameof(asked.DiversityPenalty), "NumBeams is 1");
+        }
+
         Without(asked.MaxLength is not null && effective.MaxNewTokens is not null, nameof(asked.MaxLength), "MaxNewTokens is set, too");
         Without(asked.RenormalizeLogits == true && effective.NumBeams is null or 1, nameof(asked.RenormalizeLogits), "NumBeams is 1");
         Needs(effective.XtcProbability > 0, nameof(effective.XtcProbability), (asked.XtcThreshold is not null, nameof(asked.XtcThreshold)));
@@ -279,6 +339,7 @@ internal static class OptionCheck
         LengthPenalty = asked.LengthPenalty ?? defaults.LengthPenalty,
         EarlyStopping = asked.EarlyStopping ?? defaults.EarlyStopping,
         NumReturnSequences = asked.NumReturnSequences ?? defaults.NumReturnSequences,
+        BestOf = asked.BestOf ?? defaults.BestOf,
         DistinctSequences = asked.DistinctSequences ?? defaults.DistinctSequences,
         MaxRepeats = asked.MaxRepeats ?? defaults.MaxRepeats,
         TrimToSentence = asked.TrimToSentence ?? defaults.TrimToSentence,

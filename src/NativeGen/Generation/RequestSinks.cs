@@ -16,6 +16,9 @@ internal sealed record OutputSettings(Tokenizer Tokenizer, GenerationOptions Opt
 
     public bool SkipSpecialTokens { get; } = Options.SkipSpecialTokens ?? true;
 
+    /// <summary>How many answers the caller gets.</summary>
+    public int Returned { get; } = Options.NumReturnSequences ?? 1;
+
     public int TopLogprobs { get; } = Options.TopLogprobs ?? 0;
 
     public bool Logprobs { get; } = Options.Logprobs == true || Options.TopLogprobs > 0;
@@ -42,9 +45,14 @@ internal abstract class RequestSink : TokenSink
         }
     }
 
+    private StopBytes? _stopBytes;
+
     protected OutputSettings Settings { get; }
 
     protected Answer[] Answers { get; }
+
+    /// <summary>More answers are drawn than are returned: which, is known when all have ended.</summary>
+    protected bool Picks => Answers.Length > Settings.Returned;
 
     public override FinishReason? Accept(LoopSequence sequence, ReadOnlySpan<float> logits, Candidates chosenFrom)
     {
@@ -71,6 +79,26 @@ internal abstract class RequestSink : TokenSink
         PublishEnd(sequence, answer);
     }
 
+    public override bool Ends(LoopSequence sequence, int token) =>
+        !Settings.Stops.IsEmpty && HasText(token) && (_stopBytes ??= new StopBytes(Settings)).Completes(sequence.Tokens[sequence.PromptLength..], token);
+
+    public override void Deliver(LoopSequence sequence, FinishReason reason)
+    {
+        var answer = Answers[sequence.Index];
+        var tokens = sequence.Tokens[sequence.PromptLength..];
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            answer.SumLogprob += sequence.Logprobs[i];
+            answer.Logprobs?.Add(Describe(tokens[i], sequence.Logprobs[i]));
+            if (HasText(tokens[i]))
+            {
+                answer.Append(tokens[i]);
+            }
+        }
+
+        Finish(sequence, reason);
+    }
+
     protected virtual void Publish(LoopSequence sequence, Answer answer)
     {
     }
@@ -79,18 +107,23 @@ internal abstract class RequestSink : TokenSink
     {
     }
 
-    /// <summary>The request's warnings, and what the answers' formats were not kept to.</summary>
-    protected IReadOnlyList<string> Warnings =>
-        Answers.Any(answer => answer.Parts?.Diagnostics.Count > 0) ? [.. Settings.Warnings, .. Answers.SelectMany(answer => answer.Parts?.Diagnostics ?? [])] : Settings.Warnings;
+    /// <summary>The answers to return with what they were picked by, best first (a stable sort); or all as they are.</summary>
+    protected IEnumerable<(Answer Answer, LoopSequence Sequence, float? Score)> Picked(LoopRequest request)
+    {
+        var all = Answers.Zip(request.Results);
+        return !Picks ? all.Select(static one => (one.First, one.Second, one.Second.Score)) : all
+            .Select(static one => (one.First, one.Second, Score: (float?)(one.First.SumLogprob / one.Second.Generated)))
+            .OrderByDescending(static one => one.Score).Take(Settings.Returned);
+    }
 
     protected static GenerationUsage Usage(LoopRequest request) =>
-        new(request.Prompt.Length, 0, request.Sequences.Sum(sequence => sequence.Generated));
+        new(request.Prompt.Length, 0, request.Results.Sum(sequence => sequence.Generated));
 
     protected GenerationTimings Timings(LoopRequest request)
     {
         var time = Settings.Time;
         var decode = time.GetElapsedTime(request.FirstTokenAt, request.EndedAt);
-        var more = request.Sequences.Sum(sequence => sequence.Generated) - request.SequenceCount;
+        var more = request.Results.Sum(sequence => sequence.Generated) - request.Results.Length;
         return new GenerationTimings
         {
             Queued = time.GetElapsedTime(request.SubmittedAt, request.StartedAt),
@@ -100,6 +133,12 @@ internal abstract class RequestSink : TokenSink
             TokensPerSecond = more > 0 && decode > TimeSpan.Zero ? more / decode.TotalSeconds : 0,
         };
     }
+
+    /// <summary>What had no effect, what the answers' formats were not kept to, and whether a search has found less than was asked for.</summary>
+    protected IReadOnlyList<string> Warnings(LoopRequest request) =>
+        request.Results.Length == Answers.Length && !Answers.Any(answer => answer.Parts?.Diagnostics.Count > 0) ? Settings.Warnings
+        : [.. Settings.Warnings, .. Answers.SelectMany(answer => answer.Parts?.Diagnostics ?? []), .. request.Results.Length == Answers.Length ? (ReadOnlySpan<string>)[]
+            : [$"The beams have found {request.Results.Length} answers, not the {Answers.Length} of NumReturnSequences: no others are possible."]];
 
     /// <summary>False for a token that ends the answer, be it control or not, and for one that only fills up the model's vocabulary.</summary>
     private bool HasText(int token) =>
@@ -212,15 +251,16 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
 
     public override void Complete(LoopRequest request)
     {
-        GeneratedSequence[] all = [.. Answers.Zip(request.Sequences, static (answer, sequence) => new GeneratedSequence
+        GeneratedSequence[] all = [.. Picked(request).Select(static one => new GeneratedSequence
         {
-            Text = answer.Text.Take(),
-            Tokens = sequence.Tokens[sequence.PromptLength..].ToArray(),
-            FinishReason = answer.FinishReason,
-            SumLogprob = answer.SumLogprob,
-            Logprobs = answer.Logprobs,
-            Reasoning = answer.Parts?.Reasoning.Take() ?? "",
-            ToolCalls = answer.Parts?.Calls ?? [],
+            Text = one.Answer.Text.Take(),
+            Tokens = one.Sequence.Tokens[one.Sequence.PromptLength..].ToArray(),
+            FinishReason = one.Answer.FinishReason,
+            SumLogprob = one.Answer.SumLogprob,
+            Score = one.Score,
+            Logprobs = one.Answer.Logprobs,
+            Reasoning = one.Answer.Parts?.Reasoning.Take() ?? "",
+            ToolCalls = one.Answer.Parts?.Calls ?? [],
         })];
         GeneratedSequence[] kept = Settings.Options.DistinctSequences == true ? [.. all.DistinctBy(sequence => (sequence.Text, string.Join('\0', sequence.ToolCalls.Select(call => $"{call.Name}{call.RawRepresentation}"))))] : all;
         _result.TrySetResult(new GenerationResult
@@ -229,8 +269,8 @@ internal sealed class ResultSink(OutputSettings settings, int sequences) : Reque
             Usage = Usage(request),
             Timings = Timings(request),
             Seed = Settings.Seed,
-            Warnings = kept.Length == all.Length ? Warnings
-                : [.. Warnings, $"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."],
+            Warnings = [.. Warnings(request), .. kept.Length == all.Length ? (ReadOnlySpan<string>)[]
+                : [$"{all.Length - kept.Length} of {all.Length} answers had the text of another one and were left out (DistinctSequences)."]],
         });
     }
 
@@ -296,8 +336,24 @@ internal sealed class StreamSink : RequestSink
         return true;
     }
 
+    public override void Deliver(LoopSequence sequence, FinishReason reason)
+    {
+        _open = sequence.Request.Results.Length - sequence.Index; // a search may have found fewer than were asked for
+        base.Deliver(sequence, reason);
+    }
+
     public override void Complete(LoopRequest request)
     {
+        foreach (var ((answer, sequence, _), rank) in Picks ? Picked(request).Select(static (one, rank) => (one, rank)) : [])
+        {
+            if (_last is not null)
+            {
+                Write(_last);
+            }
+
+            _last = Next(sequence, rank, answer, answer.FinishReason);
+        }
+
         Write(new GenerationUpdate
         {
             Text = _last!.Text,
@@ -311,8 +367,8 @@ internal sealed class StreamSink : RequestSink
             Timings = Timings(request),
             Seed = Settings.Seed,
             Warnings = Settings.Options.DistinctSequences == true
-                ? [.. Warnings, "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
-                : Warnings,
+                ? [.. Warnings(request), "DistinctSequences has no effect while streaming: what was shown cannot be taken back."]
+                : Warnings(request),
         });
         _updates.Writer.TryComplete();
     }
@@ -321,15 +377,20 @@ internal sealed class StreamSink : RequestSink
 
     protected override void Publish(LoopSequence sequence, Answer answer)
     {
-        if ((answer.Text.Available > 0 || answer.Parts?.HasNews == true) && !answer.Text.Stopped)
+        if ((answer.Text.Available > 0 || answer.Parts?.HasNews == true) && !answer.Text.Stopped && !Picks)
         {
-            Write(Next(sequence, answer, null));
+            Write(Next(sequence, sequence.Index, answer, null));
         }
     }
 
     protected override void PublishEnd(LoopSequence sequence, Answer answer)
     {
-        var update = Next(sequence, answer, answer.FinishReason);
+        if (Picks)
+        {
+            return;
+        }
+
+        var update = Next(sequence, sequence.Index, answer, answer.FinishReason);
         if (--_open == 0)
         {
             _last = update; // Complete adds what only the stream's last update has
@@ -340,7 +401,7 @@ internal sealed class StreamSink : RequestSink
         }
     }
 
-    private GenerationUpdate Next(LoopSequence sequence, Answer answer, FinishReason? reason)
+    private GenerationUpdate Next(LoopSequence sequence, int index, Answer answer, FinishReason? reason)
     {
         var from = _reported[sequence.Index];
         _reported[sequence.Index] = sequence.Generated;
@@ -349,7 +410,7 @@ internal sealed class StreamSink : RequestSink
             Text = answer.Text.Take(),
             Reasoning = answer.Parts?.Reasoning.Take() ?? "",
             ToolCalls = answer.Parts?.TakeUpdates() ?? [],
-            SequenceIndex = sequence.Index,
+            SequenceIndex = index,
             Tokens = sequence.Slice(sequence.PromptLength + from),
             Logprobs = answer.Logprobs?[from..],
             FinishReason = reason,

@@ -195,7 +195,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
         // The last token is never computed; whole pages of the prompt are shared by all answers.
         var cached = (int)Math.Min((long)prompt + prepared.MaxNewTokens, _loop.LongestSequence) - 1;
         var shared = prompt / _pageTokens;
-        var pages = cached > prompt ? shared + ((long)prepared.Sequences * (Pages(cached) - shared)) : Pages(prompt);
+        var pages = cached > prompt ? shared + ((long)(prepared.Beams?.Beams ?? prepared.Sequences) * (Pages(cached) - shared)) : Pages(prompt);
         return ValueTask.FromResult(new GenerationEstimate(prompt, 0, Math.Min(pages, _pagesTotal) * _pageBytes, null, null));
 
         int Pages(int tokens) => (tokens + _pageTokens - 1) / _pageTokens;
@@ -257,10 +257,23 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             _samplers.Create(options, (int)Math.Min((long)prompt.Length + maxNewTokens, int.MaxValue)),
             form,
             maxNewTokens,
-            options.NumReturnSequences ?? 1,
+            OptionCheck.Answers(options),
+            Beams(options, seed),
             request.Priority,
             _endTokens);
     }
+
+    private static BeamSettings? Beams(GenerationOptions options, long seed) => !OptionCheck.HasBeams(options) ? null : new()
+    {
+        Beams = options.NumBeams!.Value,
+        Groups = options.NumBeamGroups ?? 1,
+        LengthPenalty = options.LengthPenalty ?? 1,
+        StopWhenFull = options.EarlyStopping == EarlyStopping.True,
+        StopNever = options.EarlyStopping == EarlyStopping.Never,
+        Draw = OptionCheck.Samples(options),
+        Returned = options.NumReturnSequences ?? 1,
+        Seed = seed,
+    };
 
     // Of a chat also the end of its text, behind all content.
     private (ReadOnlyMemory<int> Tokens, string? ChatEnd) Tokens(GenerationPrompt prompt, PromptFormat format, ToolSet tools)
@@ -317,7 +330,7 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
 
     /// <summary>A request that was found good.</summary>
     private sealed record Prepared(ReadOnlyMemory<int> Prompt, OutputSettings Output, Sampler Sampler, TokenConstraint? Constraint, int MaxNewTokens, int Sequences,
-        GenerationPriority Priority, bool[] EndTokens)
+        BeamSettings? Beams, GenerationPriority Priority, bool[] EndTokens)
     {
         public LoopRequest For(TokenSink sink) => new()
         {
@@ -327,7 +340,8 @@ public sealed class TextGenerator : ITextGenerator, IAsyncDisposable, IDisposabl
             Constraint = Constraint,
             EndTokens = EndTokens,
             MaxNewTokens = MaxNewTokens,
-            SequenceCount = Sequences,
+            SequenceCount = Beams?.Beams ?? Sequences,
+            Beams = Beams,
             Seed = Output.Seed,
             Priority = Priority,
         };

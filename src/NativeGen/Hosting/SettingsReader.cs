@@ -105,8 +105,9 @@ internal static class SettingsReader
             NumBeamGroups = section.Int(nameof(options.NumBeamGroups)),
             DiversityPenalty = section.Float(nameof(options.DiversityPenalty)),
             LengthPenalty = section.Float(nameof(options.LengthPenalty)),
-            EarlyStopping = section.Bool(nameof(options.EarlyStopping)),
+            EarlyStopping = section.EarlyStopping(nameof(options.EarlyStopping)),
             NumReturnSequences = section.Int(nameof(options.NumReturnSequences)),
+            BestOf = section.Int(nameof(options.BestOf)),
             DistinctSequences = section.Bool(nameof(options.DistinctSequences)),
             MaxRepeats = section.Int(nameof(options.MaxRepeats)),
             TrimToSentence = section.Bool(nameof(options.TrimToSentence)),
@@ -145,6 +146,8 @@ internal static class SettingsReader
             float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value)); // no thousands: "0,8" is not 8
 
         public bool? Bool(string key) => Parse(key, "true or false", static (string text, out bool value) => bool.TryParse(text, out value));
+
+        public EarlyStopping? EarlyStopping(string key) => Parse<EarlyStopping>(key, "true, false or never", NativeGen.EarlyStopping.TryParse);
 
         public TimeSpan? Time(string key) => Parse<TimeSpan>(key, "a time such as 00:10:00");
 

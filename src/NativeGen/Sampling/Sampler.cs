@@ -65,7 +65,8 @@ public sealed class Sampler
     /// <exception cref="NativeGenException"><see cref="NativeGenErrorCode.InvalidModel"/> if a score is NaN or positive infinity.</exception>
     public void Process(ReadOnlySpan<float> scores, in SamplingContext context, Candidates candidates) => Process(scores, null, context, candidates);
 
-    private void Process(ReadOnlySpan<float> scores, TokenConstraint? constraint, in SamplingContext context, Candidates candidates)
+    /// <summary>The same among the tokens that a constraint lets through; null lets all.</summary>
+    internal void Process(ReadOnlySpan<float> scores, TokenConstraint? constraint, in SamplingContext context, Candidates candidates)
     {
         ArgumentNullException.ThrowIfNull(candidates);
         VectorMath.Max(scores, out var usable);

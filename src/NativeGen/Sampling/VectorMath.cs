@@ -215,6 +215,22 @@ internal static partial class VectorMath
         return i;
     }
 
+    /// <summary>Values minus one number.</summary>
+    public static void Subtract(ReadOnlySpan<float> values, float subtrahend, Span<float> differences)
+    {
+        var by = Vector256.Create(subtrahend);
+        var i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            (Vector256.Create(values[i..]) - by).CopyTo(differences[i..]);
+        }
+
+        for (; i < values.Length; i++)
+        {
+            differences[i] = values[i] - subtrahend;
+        }
+    }
+
     public static void Divide(Span<float> values, float divisor)
     {
         var by = Vector256.Create(divisor);

@@ -21,6 +21,12 @@ internal abstract class TokenSink
     /// <summary>A sequence has ended.</summary>
     public abstract void Finish(LoopSequence sequence, FinishReason reason);
 
+    /// <summary>Whether a text that a search follows would be ended by one more token, for a stop sequence.</summary>
+    public abstract bool Ends(LoopSequence sequence, int token);
+
+    /// <summary>A search has found a sequence, which has ended: the first and only time that the sink hears of it.</summary>
+    public abstract void Deliver(LoopSequence sequence, FinishReason reason);
+
     /// <summary>All sequences have ended.</summary>
     public abstract void Complete(LoopRequest request);
 
@@ -32,6 +38,7 @@ internal abstract class TokenSink
 internal sealed class LoopRequest
 {
     private LoopSequence[]? _sequences;
+    private LoopSequence[]? _results;
 
     public required ReadOnlyMemory<int> Prompt { get; init; }
 
@@ -48,8 +55,14 @@ internal sealed class LoopRequest
     /// <summary>The most tokens of an answer; the context may end it earlier.</summary>
     public int MaxNewTokens { get; init; } = int.MaxValue;
 
-    /// <summary>How many sequences continue the prompt (num_return_sequences).</summary>
+    /// <summary>How many sequences continue the prompt (num_return_sequences, or num_beams).</summary>
     public int SequenceCount { get; init; } = 1;
+
+    /// <summary>The search that chooses the tokens of all sequences together, one beam in each. Null: each goes its own way.</summary>
+    public BeamSettings? Beams { get; init; }
+
+    /// <summary>The search's state, from its first step on.</summary>
+    public BeamRun? Search { get; set; }
 
     public long Seed { get; init; }
 
@@ -69,6 +82,13 @@ internal sealed class LoopRequest
 
     public LoopSequence[] Sequences => _sequences ??= CreateSequences();
 
+    /// <summary>The answers: the sequences themselves, or what a search has found.</summary>
+    public LoopSequence[] Results
+    {
+        get => _results ?? Sequences;
+        set => _results = value;
+    }
+
     /// <summary>Set by <see cref="DecodeLoop.Cancel"/> from any thread.</summary>
     public volatile bool CancelRequested;
 
@@ -80,7 +100,7 @@ internal sealed class LoopRequest
         var sequences = new LoopSequence[SequenceCount];
         for (var i = 0; i < sequences.Length; i++)
         {
-            sequences[i] = new LoopSequence(this, i);
+            sequences[i] = new LoopSequence(this, i) { Constraint = Constraint?.Fork(), Waits = Beams is not null && i > 0 };
         }
 
         return sequences;
@@ -100,7 +120,6 @@ internal sealed class LoopSequence
         Request = request;
         Index = index;
         Length = request.Prompt.Length;
-        Constraint = request.Constraint?.Fork();
         _tokens = new int[Length + Math.Min(request.MaxNewTokens, 256)];
         request.Prompt.CopyTo(_tokens);
     }
@@ -123,7 +142,16 @@ internal sealed class LoopSequence
     public SamplerState SamplerState { get; set; }
 
     /// <summary>Where the generated text stands in its form.</summary>
-    public TokenConstraint? Constraint { get; }
+    public TokenConstraint? Constraint { get; set; }
+
+    /// <summary>A beam that has nothing to compute until its siblings have come as far, or that follows no text now.</summary>
+    public bool Waits { get; set; }
+
+    /// <summary>Of a sequence that a search has found: what it was ranked by.</summary>
+    public float? Score { get; init; }
+
+    /// <summary>Of a sequence that a search has found: what the model gave each generated token.</summary>
+    public float[] Logprobs { get; init; } = [];
 
     public int PromptLength => Request.Prompt.Length;
 
@@ -150,6 +178,19 @@ internal sealed class LoopSequence
         }
 
         _tokens[Length++] = token;
+    }
+
+    /// <summary>Takes another one's text.</summary>
+    public void CopyFrom(LoopSequence other)
+    {
+        if (_tokens.Length <= other.Length)
+        {
+            _tokens = new int[other._tokens.Length];
+        }
+
+        other.Tokens.CopyTo(_tokens);
+        Length = other.Length;
+        Constraint = other.Constraint?.Fork();
     }
 
     /// <summary>Negative if this one goes before the other: higher priority, then earlier arrival, then lower index.</summary>

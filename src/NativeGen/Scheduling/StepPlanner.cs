@@ -71,17 +71,28 @@ internal sealed class StepPlanner
     /// <summary>Plans the next step; without rows there is nothing to compute until something changes.</summary>
     public void Plan()
     {
+        // Where nobody can move and one waits for pages, the last in rank gives way until that one fits: alone everyone does.
+        while (TryPlan() is { } blocked && Rows == 0 && LastHolder(blocked) is { } holder)
+        {
+            Evict(holder);
+        }
+    }
+
+    /// <summary>Plans with the pages that rank allows to take. Returns the first sequence that has to wait for some.</summary>
+    private LoopSequence? TryPlan()
+    {
         Clear();
         for (var i = 0; i < _active.Count && Rows < _tokens.Length; i++)
         {
             var sequence = _active[(_turn + i) % _active.Count];
-            if (sequence is { Pending: 1, Native: >= 0 } && IsReady(sequence) && !TryAdd(sequence, 1, lastResort: false))
+            if (sequence is { Pending: 1, Native: >= 0, Waits: false } && IsReady(sequence) && !TryAdd(sequence, 1, lastResort: false))
             {
                 continue; // out of pages: it waits for others to end
             }
         }
 
         _turn = Rows == _tokens.Length ? (_turn + Rows) % _active.Count : 0;
+        LoopSequence? blocked = null;
         foreach (var sequence in _active)
         {
             if (Rows == _tokens.Length)
@@ -89,17 +100,32 @@ internal sealed class StepPlanner
                 break;
             }
 
-            if (sequence.Planned > 0 || sequence is { Pending: 1, Native: >= 0 } || !IsReady(sequence) || AwaitsPrompt(sequence))
+            if (sequence.Planned > 0 || sequence.Waits || sequence is { Pending: 1, Native: >= 0 } || !IsReady(sequence) || AwaitsPrompt(sequence))
             {
                 continue;
             }
 
-            // Strictly by rank: if this one has to wait for pages, nobody behind it may take them.
-            if ((sequence.Native < 0 && !TryPlace(sequence)) || !TryAdd(sequence, sequence.Pending, lastResort: true))
+            // By rank: while one waits for pages, nobody behind it may enter. Who is in goes on, or would hold its pages for ever.
+            if ((sequence.Native < 0 && (blocked is not null || !TryPlace(sequence))) || !TryAdd(sequence, sequence.Pending, lastResort: true))
             {
-                break;
+                blocked ??= sequence;
             }
         }
+
+        return blocked;
+    }
+
+    private LoopSequence? LastHolder(LoopSequence blocked)
+    {
+        for (var i = _active.Count - 1; i >= 0; i--)
+        {
+            if (_active[i].Native >= 0 && _active[i] != blocked)
+            {
+                return _active[i];
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Forgets the plan, after its step or instead of it.</summary>
@@ -133,7 +159,7 @@ internal sealed class StepPlanner
         for (var i = 0; i < sequence.Index && sequence.Native < 0; i++)
         {
             var sibling = sequence.Request.Sequences[i];
-            if (!sibling.Finished && sibling.Computed < sibling.PromptLength)
+            if (sibling is { Finished: false, Waits: false } && sibling.Computed < sibling.PromptLength)
             {
                 return true;
             }
@@ -157,7 +183,7 @@ internal sealed class StepPlanner
                 break;
             }
 
-            if (Victim(sequence, lowerPriorityOnly: true) is not { } victim)
+            if (Victim(sequence, lowerPriorityOnly: !HoldsUpSiblings(sequence)) is not { } victim)
             {
                 return false;
             }
@@ -180,10 +206,27 @@ internal sealed class StepPlanner
     }
 
     /// <summary>A sequence whose first tokens are those of another's prompt, sharing its pages.</summary>
-    public void Fork(LoopSequence source, LoopSequence sequence)
+    public void Fork(LoopSequence source, LoopSequence sequence) => Fork(source, sequence, source.PromptLength);
+
+    /// <summary>The same for as much as both have in common.</summary>
+    public void Fork(LoopSequence source, LoopSequence sequence, int common)
     {
-        sequence.Native = _context.ForkSequence(source.Native, source.PromptLength);
-        sequence.Computed = source.PromptLength;
+        sequence.Native = _context.ForkSequence(source.Native, common);
+        sequence.Computed = common;
+    }
+
+    /// <summary>Whether beams that hold pages wait for this one: then its request is under way, and all of it has to come to its end.</summary>
+    private static bool HoldsUpSiblings(LoopSequence sequence)
+    {
+        foreach (var sibling in sequence.Request.Sequences)
+        {
+            if (sibling is { Waits: true, Native: >= 0 })
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static LoopSequence? PromptHolder(LoopRequest request)
@@ -245,11 +288,12 @@ internal sealed class StepPlanner
 
     /// <summary>
     /// Who gives way to a sequence: one whose reader is behind, else the last in rank behind it; never one that is part of the step. To
-    /// enter at all, a sequence pushes out lower priorities only, else two of the same kind would push out each other in turn.
+    /// enter at all, a sequence pushes out lower priorities only, else two of the same kind would push out each other in turn. If there is
+    /// nobody else, a beam that waits for this one gives way.
     /// </summary>
     private LoopSequence? Victim(LoopSequence sequence, bool lowerPriorityOnly)
     {
-        LoopSequence? last = null;
+        LoopSequence? last = null, waiting = null;
         foreach (var other in _active)
         {
             if (other.Native < 0 || other.Planned > 0 || other == sequence)
@@ -262,16 +306,18 @@ internal sealed class StepPlanner
                 return other;
             }
 
+            waiting = other.Waits && other.Request == sequence.Request ? other : waiting;
             if (lowerPriorityOnly ? other.Request.Priority < sequence.Request.Priority : sequence.CompareRank(other) < 0)
             {
                 last = other;
             }
         }
 
-        return last;
+        return last ?? waiting;
     }
 
-    private void Release(LoopSequence sequence)
+    /// <summary>Frees a sequence's pages.</summary>
+    public void Release(LoopSequence sequence)
     {
         if (sequence.Native >= 0)
         {

@@ -59,12 +59,71 @@ public sealed class FirstWeekTests
         Assert.Equal(result.Text, (await model.GenerateAsync("Once upon a time", new() { Seed = result.Seed }, Stop)).Text);
     }
 
+    /// <summary>The call of transformers' own guide to generation: five beams, no n-gram twice, all of them back.</summary>
     [Fact]
-    public async Task BeamsAreRefusedByName()
+    public async Task BeamsComeBackBestFirst()
     {
         await using var model = Open("gpt2");
-        var error = await Assert.ThrowsAsync<ArgumentException>(() => model.GenerateAsync("Once", new() { NumBeams = 5, NoRepeatNgramSize = 2, EarlyStopping = true }, Stop));
-        Assert.Equal("NumBeams", error.ParamName);
+        GenerationOptions options = new() { NumBeams = 5, NoRepeatNgramSize = 2, EarlyStopping = true, NumReturnSequences = 5, MaxNewTokens = 20, Logprobs = true };
+        var result = await model.GenerateAsync("Once upon a time", options, Stop);
+        Assert.Empty(result.Warnings);
+        Assert.Equal(5, result.Sequences.Count);
+        Assert.Equal(result.Sequences.Select(sequence => sequence.Score).OrderDescending(), result.Sequences.Select(sequence => sequence.Score));
+        Assert.Equal(5, result.Sequences.Select(sequence => string.Join(' ', sequence.Tokens)).Distinct().Count());
+        Assert.All(result.Sequences, sequence =>
+        {
+            Assert.Equal(sequence.Tokens.Count, sequence.Logprobs!.Count);
+            Assert.Equal(sequence.SumLogprob, sequence.Logprobs.Sum(token => (double)token.Logprob), 1e-5);
+            Assert.Equal(sequence.SumLogprob / sequence.Tokens.Count, sequence.Score!.Value, 1e-4); // no option has changed a chosen token's score
+        });
+
+        // A stream tells the same, each answer at once.
+        List<GenerationUpdate> updates = [];
+        await foreach (var update in model.StreamAsync("Once upon a time", options, Stop))
+        {
+            updates.Add(update);
+        }
+
+        Assert.Equal([0, 1, 2, 3, 4], updates.Select(update => update.SequenceIndex));
+        Assert.Equal(result.Sequences.Select(sequence => sequence.Text), updates.Select(update => update.Text));
+        Assert.Equal(result.Usage.GeneratedTokens, updates[^1].Usage!.GeneratedTokens);
+    }
+
+    [Fact]
+    public async Task BeamsEndAtStopSequencesAndKeepToAForm()
+    {
+        await using var model = Open("stories");
+        GenerationOptions beams = new() { NumBeams = 4, MaxNewTokens = 24, NumReturnSequences = 4 };
+        var free = await model.GenerateAsync("Once upon a time", beams, Stop);
+        Assert.Null((await model.GenerateAsync("Once upon a time", new() { Temperature = 0, MaxNewTokens = 2 }, Stop)).Sequences[0].Score);
+
+        // A text that the best answer has at its middle, across tokens; with this penalty the shortest are the best.
+        var stop = free.Text[20..26];
+        var stopped = await model.GenerateAsync("Once upon a time", beams with { StopSequences = [stop], LengthPenalty = -4 }, Stop);
+        Assert.Equal(FinishReason.StopSequence, stopped.FinishReason);
+        Assert.All(stopped.Sequences, sequence => Assert.DoesNotContain(stop, sequence.Text, StringComparison.Ordinal));
+
+        var chosen = await model.GenerateAsync("Is it so? ", new() { NumBeams = 4, NumReturnSequences = 4, Choices = ["yes", "no", "perhaps"], MaxNewTokens = 24 }, Stop);
+        Assert.All(chosen.Sequences, sequence => Assert.Contains(sequence.Text, new[] { "yes", "no", "perhaps" }));
+        Assert.Equal(3, chosen.Sequences.Select(sequence => sequence.Text).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task DrawnBeamsFollowTheirSeedAndGroupsDiffer()
+    {
+        await using var model = Open("llama");
+        GenerationOptions drawn = new() { NumBeams = 3, DoSample = true, Temperature = 1.5f, TopK = 0, TopP = 1, MinP = 0, MaxNewTokens = 12, Seed = 5 };
+        var first = await model.GenerateAsync("Once", drawn, Stop);
+        Assert.Equal(first.Sequences[0].Tokens, (await model.GenerateAsync("Once", drawn, Stop)).Sequences[0].Tokens);
+        List<string> others = [];
+        for (var seed = 6; seed < 12; seed++)
+        {
+            others.Add(string.Join(' ', (await model.GenerateAsync("Once", drawn with { Seed = seed }, Stop)).Sequences[0].Tokens));
+        }
+
+        Assert.True(others.Distinct().Count() > 1);
+        var groups = await model.GenerateAsync("Once", new() { NumBeams = 4, NumBeamGroups = 4, DiversityPenalty = 100, NumReturnSequences = 4, MaxNewTokens = 4 }, Stop);
+        Assert.Equal(4, groups.Sequences.Select(sequence => sequence.Tokens[0]).Distinct().Count());
     }
 
     /// <summary>The reference's greedy continuations of the story model, computed with float activations on the dequantized weights.</summary>

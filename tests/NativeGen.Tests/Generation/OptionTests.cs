@@ -28,9 +28,19 @@ public sealed class OptionTests
         { "StopSequences", new() { StopSequences = ["a", ""] } },
         { "StopSequences", new() { StopSequences = ["a\ud83d"] } },
         { "NumBeams", new() { NumBeams = 0 } },
-        { "NumBeams", new() { NumBeams = 4 } },
+        { "NumBeams", new() { NumBeams = 65 } },
         { "NumBeamGroups", new() { NumBeamGroups = 2 } },
-        { "DiversityPenalty", new() { DiversityPenalty = 1 } },
+        { "NumBeamGroups", new() { NumBeams = 4, NumBeamGroups = 3, DiversityPenalty = 1 } },
+        { "NumBeamGroups", new() { NumBeams = 4, NumBeamGroups = 2, DiversityPenalty = 1, DoSample = true } },
+        { "DiversityPenalty", new() { NumBeams = 4, NumBeamGroups = 2 } },
+        { "DiversityPenalty", new() { DiversityPenalty = -1 } },
+        { "LengthPenalty", new() { LengthPenalty = 11 } },
+        { "NumReturnSequences", new() { NumBeams = 4, NumReturnSequences = 5 } },
+        { "BestOf", new() { BestOf = 2, NumReturnSequences = 3 } },
+        { "BestOf", new() { BestOf = 65 } },
+        { "BestOf", new() { BestOf = 4, NumBeams = 4 } },
+        { "TopLogprobs", new() { NumBeams = 4, TopLogprobs = 2 } },
+        { "LogprobsMode", new() { NumBeams = 4, LogprobsMode = LogprobsMode.Processed } },
         { "MinLength", new() { MinLength = -1 } },
         { "TypicalP", new() { TypicalP = 1.1f } },
         { "TopNSigma", new() { TopNSigma = -1 } },
@@ -90,13 +100,14 @@ public sealed class OptionTests
         string[] carriedOut =
         [
             "MaxNewTokens", "MinNewTokens", "MaxLength", "DoSample", "Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty", "FrequencyPenalty",
-            "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
+            "PresencePenalty", "LogitBias", "SuppressTokens", "Seed", "NumReturnSequences", "BestOf", "StopSequences", "SkipSpecialTokens", "Logprobs", "TopLogprobs",
             "BeginSuppressTokens", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "TrimToSentence", "ResponseFormat", "Regex",
         ];
         string[] withoutEffect =
         [
             "EarlyStopping", "LengthPenalty", "XtcThreshold", "DryBase", "DryAllowedLength", "DrySequenceBreakers", "MirostatTau", "MirostatEta",
             "DynamicTemperatureExponent", "DryPenaltyLastN", "AdaptivePDecay", "ForcedEosTokenIds", "RenormalizeLogits", "DistinctSequences", "LogprobsMode",
+            "DiversityPenalty",
         ];
         var all = typeof(GenerationOptions).GetProperties().Select(property => property.Name);
         Assert.Empty(all.Except(carriedOut).Except(withoutEffect).Except(Refused.Select(row => row.Data.Item1)));
@@ -104,7 +115,7 @@ public sealed class OptionTests
         {
             EarlyStopping = true, LengthPenalty = 2, XtcThreshold = 0.1f, DryBase = 2, DryAllowedLength = 3, DrySequenceBreakers = ["x"], MirostatTau = 5,
             MirostatEta = 0.1f, DynamicTemperatureExponent = 1, DryPenaltyLastN = 5, AdaptivePDecay = 0.5f, ForcedEosTokenIds = [1], RenormalizeLogits = true,
-            DistinctSequences = true, LogprobsMode = LogprobsMode.Processed,
+            DistinctSequences = true, LogprobsMode = LogprobsMode.Processed, DiversityPenalty = 1,
         };
         OptionCheck.Validate(idle);
         var warnings = OptionCheck.Warnings(idle, idle);
@@ -138,6 +149,33 @@ public sealed class OptionTests
     }
 
     [Fact]
+    public void BeamsAreDrawnOnlyWhenAsked()
+    {
+        Assert.False(OptionCheck.Samples(new() { NumBeams = 4 }));
+        Assert.False(OptionCheck.Samples(new() { NumBeams = 4, DoSample = true, Temperature = 0 }));
+        Assert.True(OptionCheck.Samples(new() { NumBeams = 4, DoSample = true }));
+        Assert.True(OptionCheck.Samples(new() { NumBeams = 1 }));
+
+        GenerationOptions beams = new() { NumBeams = 4, EarlyStopping = EarlyStopping.Never, LengthPenalty = 2, NumReturnSequences = 4 };
+        Assert.Empty(OptionCheck.Warnings(beams, beams));
+        GenerationOptions idle = beams with { TopK = 3, MaxRepeats = 3, DiversityPenalty = 1 };
+        Assert.Equal(["DiversityPenalty", "MaxRepeats", "TopK"], OptionCheck.Warnings(idle, idle).Select(warning => warning.Split(' ')[0]).Order());
+    }
+
+    [Theory]
+    [InlineData("true", "true")]
+    [InlineData("False", "false")]
+    [InlineData("NEVER", "never")]
+    public void EarlyStoppingIsReadAndWritten(string text, string expected)
+    {
+        Assert.True(EarlyStopping.TryParse(text, out var value));
+        Assert.Equal(expected, value.ToString());
+        Assert.False(EarlyStopping.TryParse("soon", out _));
+        Assert.Equal(EarlyStopping.True, (EarlyStopping)true);
+        Assert.Equal(default, (EarlyStopping)false);
+    }
+
+    [Fact]
     public void ARequestLiesOverTheSettings()
     {
         var all = typeof(GenerationOptions).GetProperties();
@@ -147,7 +185,7 @@ public sealed class OptionTests
             EtaCutoff = 1, XtcProbability = 1, XtcThreshold = 1, DryMultiplier = 1, DryBase = 1, DryAllowedLength = 1, DrySequenceBreakers = ["1"], Mirostat = 1,
             MirostatTau = 1, MirostatEta = 1, DynamicTemperatureRange = 1, DynamicTemperatureExponent = 1, RepetitionPenalty = 1, FrequencyPenalty = 1,
             PresencePenalty = 1, NoRepeatNgramSize = 1, LogitBias = new Dictionary<int, float> { [1] = 1 }, BadWords = ["1"], SuppressTokens = [1], Seed = 1,
-            NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, StopSequences = ["1"],
+            NumBeams = 1, NumBeamGroups = 1, DiversityPenalty = 1, LengthPenalty = 1, EarlyStopping = true, NumReturnSequences = 1, BestOf = 1, StopSequences = ["1"],
             SkipSpecialTokens = true, Logprobs = true, TopLogprobs = 1, ResponseFormat = ChatResponseFormat.Text, Choices = ["1"], Regex = "1", Grammar = "1",
             PromptLookupNumTokens = 1, DraftModel = "1", ContextOverflow = ContextOverflow.TruncateOldestTurns, MinLength = 1,
             ExponentialDecayLengthPenalty = new(1, 1), TopH = 1, DryPenaltyLastN = 1, AdaptivePTarget = 1, AdaptivePDecay = 1, EncoderRepetitionPenalty = 1,

@@ -194,6 +194,39 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public async Task BestOfReturnsTheLikeliestOfWhatWasDrawn()
+    {
+        await using var model = new ToyModel();
+        GenerationOptions options = new() { Seed = 3, MaxNewTokens = 12, Temperature = 2, TopK = 0, TopP = 1, MinP = 0, NumReturnSequences = 6, Logprobs = true };
+        var drawn = await model.Generator.GenerateAsync("x", options, Stop);
+        var expected = drawn.Sequences.OrderByDescending(one => one.SumLogprob / one.Tokens.Count).Take(2).ToArray();
+        Assert.NotSame(drawn.Sequences[0], expected[0]); // the order changes at all
+        options = options with { NumReturnSequences = 2, BestOf = 6 };
+        var best = await model.Generator.GenerateAsync("x", options, Stop);
+        Assert.Equal(expected.Select(one => string.Join(' ', one.Tokens)), best.Sequences.Select(one => string.Join(' ', one.Tokens)));
+        Assert.All(best.Sequences, one => Assert.Equal(one.SumLogprob / one.Tokens.Count, one.Score!.Value, 1e-5));
+        Assert.Equal(drawn.Usage, best.Usage);
+        Assert.All(drawn.Sequences, one => Assert.Null(one.Score));
+
+        List<GenerationUpdate> updates = [];
+        await foreach (var update in model.Generator.StreamAsync("x", options, Stop))
+        {
+            updates.Add(update);
+        }
+
+        Assert.Equal([0, 1], updates.Select(update => update.SequenceIndex));
+        Assert.Equal(best.Sequences.Select(one => one.Text), updates.Select(update => update.Text));
+        Assert.Equal(best.Sequences[1].Tokens, updates[1].Tokens.ToArray());
+        Assert.Equal(12, updates[1].Logprobs!.Count);
+        Assert.Equal((null, best.Usage), (updates[0].Usage, updates[1].Usage));
+
+        // Where nothing is drawn all answers are one, and one is computed.
+        var greedy = await model.Generator.GenerateAsync("x", new() { DoSample = false, BestOf = 5, MaxNewTokens = 3 }, Stop);
+        Assert.Equal(3, greedy.Usage.GeneratedTokens);
+        Assert.StartsWith("BestOf", Assert.Single(greedy.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task LogprobsAfterProcessingAreThoseTheTokenWasChosenBy()
     {
         await using var model = new ToyModel();

@@ -66,7 +66,7 @@ public sealed class ScriptedTextGeneratorTests
     {
         var text = new ScriptedTextGenerator().Otherwise(_ => "x");
         Assert.Equal("Temperature", (await Assert.ThrowsAsync<ArgumentException>(() => text.GenerateAsync("a", new() { Temperature = -1 }, Stop))).ParamName);
-        Assert.Equal("NumBeams", (await Assert.ThrowsAsync<ArgumentException>(() => text.GenerateAsync("a", new() { NumBeams = 2 }, Stop))).ParamName);
+        Assert.Equal("NumBeams", (await Assert.ThrowsAsync<ArgumentException>(() => text.GenerateAsync("a", new() { NumBeams = 0 }, Stop))).ParamName);
         Assert.Equal("MaxLength", (await Assert.ThrowsAsync<ArgumentException>(() => text.GenerateAsync("a b", new() { MaxLength = 2 }, Stop))).ParamName);
         await Assert.ThrowsAsync<ArgumentNullException>(() => text.GenerateAsync((GenerationRequest)null!, Stop));
         Assert.Empty(text.Requests);

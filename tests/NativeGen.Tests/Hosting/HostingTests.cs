@@ -255,7 +255,7 @@ public sealed class HostingTests
         Loader loader = new();
         using var host = Build(loader);
         var generator = host.Services.GetRequiredService<ITextGenerator>();
-        await Assert.ThrowsAsync<ArgumentException>(() => generator.GenerateAsync("Who?", new() { NumBeams = 4 }, Stop));
+        await Assert.ThrowsAsync<ArgumentException>(() => generator.GenerateAsync("Who?", new() { NumBeams = 4, NumReturnSequences = 5 }, Stop));
         Assert.Empty(loader.Loads);
     }
 

@@ -49,7 +49,7 @@ public sealed class SettingsTests
         {
             NativeGenOptions options = new();
             var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-            var (suffix, value) = type == typeof(bool) ? ("", "true") : type == typeof(ContextOverflow) ? ("", "Error")
+            var (suffix, value) = type == typeof(bool) || type == typeof(EarlyStopping) ? ("", "true") : type == typeof(ContextOverflow) ? ("", "Error")
                 : type == typeof(IReadOnlyList<string>) || type == typeof(IReadOnlyList<int>) ? (":0", "1")
                 : type == typeof(IReadOnlyDictionary<int, float>) || type == typeof(IReadOnlyDictionary<string, float>) ? (":1", "1")
                 : type == typeof(LengthDecay) ? (":Start", "1") : ("", "1");
@@ -77,7 +77,8 @@ public sealed class SettingsTests
     [InlineData("NativeGen:Models:m:Sauce", "x", "not a setting")]
     [InlineData("NativeGen:Models:m:Defaults:Temprature", "1", "not a setting")]
     [InlineData("NativeGen:Models:m:Defaults:Temperature", "-1", "at least 0")]
-    [InlineData("NativeGen:Models:m:Defaults:NumBeams", "4", "beam search")]
+    [InlineData("NativeGen:Models:m:Defaults:NumBeams", "0", "from 1 to 64")]
+    [InlineData("NativeGen:Models:m:Defaults:EarlyStopping", "soon", "true, false or never")]
     [InlineData("NativeGen:Models:m:Defaults:LogitBias:x", "1", "not a token id")]
     [InlineData("NativeGen:Models:m:Defaults:SequenceBias:x", "much", "a number")]
     [InlineData("NativeGen:Models:m:Defaults:ExponentialDecayLengthPenalty:Start", "1", "both Start and Factor")]

@@ -36,6 +36,13 @@ public sealed class ParityTests
     }
 
     [Fact]
+    public void Beams() => Verified.CheckAll(TestData.Shared("fixtures", "sampling", "beams.json"));
+
+    /// <summary>The real model's beams where the reference's numbers hold: with float activations.</summary>
+    [Fact]
+    public void BeamsOfTheRealModel() => Check(TestData.Shared("fixtures", "real", "smollm2.generation.json"), new(Exact: true));
+
+    [Fact]
     public void Blocks() => Check(TestData.Shared("fixtures", "arch", "quant", "blocks", "blocks.json"), new());
 
     [Fact]

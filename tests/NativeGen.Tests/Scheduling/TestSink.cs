@@ -24,7 +24,7 @@ internal sealed class TestSink : TokenSink
 
     public Dictionary<int, FinishReason> Reasons { get; } = [];
 
-    public int[] Tokens(int sequence) => Request.Sequences[sequence].Tokens[Request.Prompt.Length..].ToArray();
+    public int[] Tokens(int sequence) => Request.Results[sequence].Tokens[Request.Prompt.Length..].ToArray();
 
     public override bool HasRoom => _taken < Room;
 
@@ -36,6 +36,12 @@ internal sealed class TestSink : TokenSink
     }
 
     public override void Finish(LoopSequence sequence, FinishReason reason) => Reasons.Add(sequence.Index, reason);
+
+    public Func<LoopSequence, int, bool>? OnEnds { get; init; }
+
+    public override bool Ends(LoopSequence sequence, int token) => OnEnds?.Invoke(sequence, token) == true;
+
+    public override void Deliver(LoopSequence sequence, FinishReason reason) => Reasons.Add(sequence.Index, reason);
 
     public override void Complete(LoopRequest request)
     {
